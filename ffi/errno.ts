@@ -1,0 +1,77 @@
+/**
+ * The one error of this library.
+ *
+ * @module
+ */
+import { ERRNO, type ErrnoName, ERROR_TEXTS } from "./constants/errno.ts";
+
+/** What is known of a failure besides the system call and its errno. */
+export interface FailureDetails {
+  /** The path that the call was about. */
+  path?: string;
+  /** The step of a plan that failed, as its message names it. */
+  step?: string;
+  /** What to do about it. */
+  hint?: string;
+}
+
+/**
+ * A system call has failed.
+ *
+ * The message reads as a system tool's does: what was tried, and the text of
+ * the errno. See errno(3).
+ *
+ * @example
+ * ```ts
+ * import { sethostname, SyscallError } from "@denspace/denspace";
+ *
+ * try {
+ *   sethostname("x".repeat(65));
+ * } catch (error) {
+ *   if (!(error instanceof SyscallError)) throw error;
+ *   console.log(error.syscall, error.code); // sethostname EINVAL
+ * }
+ * ```
+ */
+export class SyscallError extends Error {
+  /** The name of the class. */
+  override readonly name = "SyscallError";
+  /** The name of the system call. */
+  readonly syscall: string;
+  /** The error number. */
+  readonly errno: number;
+  /** The name of the error number, for example `"EPERM"`. */
+  readonly code: ErrnoName | `E${number}`;
+  /** The path that the call was about. */
+  readonly path?: string;
+  /** The step of a plan that failed, as its message names it. */
+  readonly step?: string;
+  /** What to do about it. */
+  readonly hint?: string;
+
+  /** An error of `syscall`, which left `errno`. */
+  constructor(syscall: string, errno: number, details: FailureDetails = {}) {
+    const { path, step, hint } = details;
+    const what = step ?? (path === undefined ? syscall : `${syscall} ${path}`);
+    super(`${what}: ${strerror(errno)}${hint === undefined ? "" : `\n${hint}`}`);
+    this.syscall = syscall;
+    this.errno = errno;
+    this.code = errnoName(errno);
+    if (path !== undefined) this.path = path;
+    if (step !== undefined) this.step = step;
+    if (hint !== undefined) this.hint = hint;
+  }
+}
+
+/** The text of an error number, as strerror(3) gives it in the C locale. */
+export function strerror(errno: number): string {
+  return ERROR_TEXTS[errno] ?? `Unknown error ${errno}`;
+}
+
+/** The name of an error number, as strerrorname_np(3) gives it. */
+export function errnoName(errno: number): ErrnoName | `E${number}` {
+  for (const [name, number] of Object.entries(ERRNO)) {
+    if (number === errno) return name as ErrnoName;
+  }
+  return `E${errno}`;
+}

@@ -1,0 +1,193 @@
+/**
+ * The C library: the one place that opens it, and the one that calls it.
+ *
+ * @module
+ */
+import { type FailureDetails, SyscallError } from "./errno.ts";
+
+/** The functions in use, each with its C declaration. */
+const functions = {
+  // int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...
+  //           /* pid_t *parent_tid, void *tls, pid_t *child_tid */);
+  clone: {
+    parameters: ["pointer", "pointer", "i32", "pointer", "pointer", "pointer", "pointer"],
+    result: "i32",
+  },
+  // int unshare(int flags);
+  unshare: { parameters: ["i32"], result: "i32" },
+  // int setns(int fd, int nstype);
+  setns: { parameters: ["i32", "i32"], result: "i32" },
+
+  // int mount(const char *source, const char *target, const char *filesystemtype,
+  //           unsigned long mountflags, const void *data);
+  mount: {
+    parameters: ["buffer", "buffer", "buffer", "usize", "buffer"],
+    result: "i32",
+  },
+  // int umount2(const char *target, int flags);
+  umount2: { parameters: ["buffer", "i32"], result: "i32" },
+
+  // int sethostname(const char *name, size_t len);
+  sethostname: { parameters: ["buffer", "usize"], result: "i32" },
+  // int setdomainname(const char *name, size_t len);
+  setdomainname: { parameters: ["buffer", "usize"], result: "i32" },
+  // int gethostname(char *name, size_t len);
+  gethostname: { parameters: ["buffer", "usize"], result: "i32" },
+  // int chroot(const char *path);
+  chroot: { parameters: ["buffer"], result: "i32" },
+  // int chdir(const char *path);
+  chdir: { parameters: ["buffer"], result: "i32" },
+  // int fchdir(int fd);
+  fchdir: { parameters: ["i32"], result: "i32" },
+  // ssize_t read(int fd, void *buf, size_t count);
+  read: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  // ssize_t write(int fd, const void *buf, size_t count);
+  write: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  // int close(int fd);
+  close: { parameters: ["i32"], result: "i32" },
+  // int dup3(int oldfd, int newfd, int flags);
+  dup3: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int pipe2(int pipefd[2], int flags);
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  // int unlink(const char *path);
+  unlink: { parameters: ["buffer"], result: "i32" },
+  // ssize_t readlink(const char *path, char *buf, size_t bufsiz);
+  readlink: { parameters: ["buffer", "buffer", "usize"], result: "i32" },
+  // pid_t getpid(void);
+  getpid: { parameters: [], result: "i32" },
+  // pid_t getppid(void);
+  getppid: { parameters: [], result: "i32" },
+  // uid_t getuid(void);
+  getuid: { parameters: [], result: "u32" },
+  // uid_t geteuid(void);
+  geteuid: { parameters: [], result: "u32" },
+  // gid_t getgid(void);
+  getgid: { parameters: [], result: "u32" },
+  // gid_t getegid(void);
+  getegid: { parameters: [], result: "u32" },
+  // int execve(const char *path, char *const argv[], char *const envp[]);
+  execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+  // int fexecve(int fd, char *const argv[], char *const envp[]);
+  fexecve: { parameters: ["i32", "buffer", "pointer"], result: "i32" },
+
+  // int open(const char *path, int flags, ... /* mode_t mode */);
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+
+  // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
+  mmap: {
+    parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"],
+    result: "pointer",
+  },
+  // int mprotect(void *addr, size_t size, int prot);
+  mprotect: { parameters: ["pointer", "usize", "i32"], result: "i32" },
+  // int munmap(void *addr, size_t length);
+  munmap: { parameters: ["pointer", "usize"], result: "i32" },
+  // int memfd_create(const char *name, unsigned int flags);
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+
+  // int prctl(int op, ... /* unsigned long arg2 ... arg5 */);
+  prctl: {
+    parameters: ["i32", "usize", "usize", "usize", "usize"],
+    result: "i32",
+  },
+  // int prlimit(pid_t pid, int resource, const struct rlimit *new_limit,
+  //             struct rlimit *old_limit);
+  prlimit: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" },
+
+  // int kill(pid_t pid, int sig);
+  kill: { parameters: ["i32", "i32"], result: "i32" },
+  // int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);
+  sigprocmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int pthread_sigmask(int how, const sigset_t *set, sigset_t *oldset);
+  pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options);
+  waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
+
+  // int statx(int dirfd, const char *path, int flags, unsigned int mask,
+  //           struct statx *statxbuf);
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  // long syscall(long number, ...): for what libc lacks
+  syscall: {
+    parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"],
+    result: "i32",
+  },
+  // int *__errno_location(void);
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Record<string, Deno.ForeignFunction>;
+
+type Functions = typeof functions;
+/** The name of a function in use. */
+export type FunctionName = keyof Functions;
+/** The arguments of a function. */
+export type ArgumentsOf<N extends FunctionName> = Loose<
+  Deno.ToNativeParameterTypes<Functions[N]["parameters"]>
+>;
+/** Deno's types ask for a bigint where a number will do. */
+type Loose<T> = { [K in keyof T]: T[K] extends bigint ? number | bigint : T[K] };
+type ResultOf<N extends FunctionName> = Deno.FromNativeResultType<Functions[N]["result"]>;
+type Call = (...args: unknown[]) => unknown;
+
+// Opened as plain addresses: a function symbol would be compiled when the
+// library is opened, at 0.15 ms each, and a command needs only a few.
+const { symbols } = Deno.dlopen(
+  "libc.so.6",
+  Object.fromEntries(
+    [...Object.keys(functions), "environ"].map((name) => [name, { type: "pointer" }]),
+  ) as Record<FunctionName | "environ", { type: "pointer" }>,
+);
+const calls: Partial<Record<FunctionName, Call>> = {};
+
+/** Calls a function whose errors, if it has any, are the caller's business. */
+export function raw<N extends FunctionName>(name: N, ...args: ArgumentsOf<N>): ResultOf<N> {
+  let call = calls[name];
+  if (!call) {
+    const definition: Deno.ForeignFunction = functions[name];
+    const pointer = new Deno.UnsafeFnPointer(
+      symbols[name] as Deno.PointerObject<never>,
+      definition,
+    );
+    calls[name] = call = pointer.call.bind(pointer) as Call;
+  }
+  return call(...args) as ResultOf<N>;
+}
+
+// errno belongs to a thread, and so does a module.
+const errnoView = new Deno.UnsafePointerView(raw("__errno_location")!);
+
+/** What errno is. It only means something directly after a call that failed. */
+export function errno(): number {
+  return errnoView.getInt32();
+}
+
+/** The functions whose -1 is an error. */
+type Fallible = {
+  [N in FunctionName]: Functions[N]["result"] extends "i32" ? N : never;
+}[FunctionName];
+
+/**
+ * Calls a function that returns -1 and sets errno when it fails.
+ *
+ * Always synchronous, on the calling thread: that is the one whose namespaces
+ * the kernel looks at.
+ *
+ * @throws {SyscallError} when it fails
+ */
+export function call<N extends Fallible>(
+  name: N,
+  args: ArgumentsOf<N>,
+  details?: FailureDetails,
+): number {
+  const result = raw(name, ...args) as number;
+  // Nothing may come between: an allocation can start a garbage collection,
+  // whose system calls set errno, too.
+  const number = errnoView.getInt32();
+  if (result === -1) throw new SyscallError(name, number, details);
+  return result;
+}
+
+/** The environment as this process was given it: a `char **`. */
+export function environ(): Deno.PointerValue {
+  return new Deno.UnsafePointerView(symbols.environ as Deno.PointerObject).getPointer();
+}

@@ -1,0 +1,64 @@
+/**
+ * The system calls that plans use, and what their arguments are: how many there
+ * are binds whoever builds a plan, what they are serves whoever prints it.
+ *
+ * Only calls that x86-64 and aarch64 both have, with the same arguments. (The
+ * last two of clone(2) are swapped between them; plans leave both 0.)
+ *
+ * @module
+ */
+
+/**
+ * What an argument is: a number, a descriptor, an address, a NUL-terminated
+ * string, bytes whose length is the next argument, or the prefix of the
+ * constants it is made of.
+ */
+export type Kind =
+  | "number"
+  | "fd"
+  | "dirfd"
+  | "address"
+  | "string"
+  | "bytes"
+  | "strings"
+  | "octal"
+  | `${string}_`;
+
+/** The arguments of each system call, in order. */
+export const SIGNATURES = {
+  capget: ["address", "address"],
+  capset: ["address", "address"],
+  chdir: ["string"],
+  chroot: ["string"],
+  clone: ["CLONE_", "address", "address", "address", "address"],
+  close: ["fd"],
+  dup3: ["fd", "fd", "O_"],
+  execve: ["string", "strings", "strings"],
+  exit_group: ["number"],
+  fchdir: ["fd"],
+  getegid: [],
+  geteuid: [],
+  getpid: [],
+  getuid: [],
+  kill: ["number", "SIG_"],
+  mount: ["string", "string", "string", "MS_", "string"],
+  openat: ["dirfd", "string", "O_", "octal"],
+  pidfd_open: ["number", "number"],
+  ppoll: ["address", "number", "address", "address", "number"],
+  prctl: ["PR_", "number", "number", "number", "number"],
+  read: ["fd", "address", "number"],
+  rt_sigaction: ["SIG_", "address", "address", "number"],
+  rt_sigprocmask: ["number", "address", "address", "number"],
+  setgid: ["number"],
+  setgroups: ["number", "address"],
+  sethostname: ["bytes", "number"],
+  setns: ["fd", "CLONE_"],
+  setuid: ["number"],
+  unshare: ["CLONE_"],
+  wait4: ["number", "address", "number", "address"],
+  write: ["fd", "bytes", "number"],
+  writev: ["fd", "address", "number"],
+} as const satisfies Record<string, readonly Kind[]>;
+
+/** The type of {@linkcode SIGNATURES}, from which the arity of a call is read. */
+export type Signatures = typeof SIGNATURES;

@@ -1,0 +1,84 @@
+/**
+ * sys/stat.h: what a file is.
+ *
+ * @module
+ */
+import { cstring, flags as flagsOf } from "./arguments.ts";
+import { AT_FDCWD } from "./constants/fcntl.ts";
+import { call } from "./libc.ts";
+
+/** What {@linkcode statx} tells of a file. */
+export interface Stat {
+  /** The device it is on, as `st_dev` of stat(2). */
+  dev: bigint;
+  /** Its number there. */
+  ino: bigint;
+  /** Its type and permissions, see inode(7). */
+  mode: number;
+  /** Its owner. */
+  uid: number;
+  /** Its group. */
+  gid: number;
+  /** The device it stands for, if it is a device. */
+  rdev: bigint;
+  /** Its size in bytes. */
+  size: bigint;
+}
+
+/** `STATX_BASIC_STATS` of linux/stat.h: what stat(2) has. */
+const STATX_BASIC_STATS = 0x7ff;
+
+/**
+ * Tells what a file is.
+ *
+ * Two paths lead to the same file, or /proc/PID/ns to the same namespace, when
+ * `dev` and `ino` are the same.
+ *
+ * See statx(2).
+ *
+ * @param path the file, looked up in the mount namespace of the calling thread
+ * @param flags `AT_SYMLINK_NOFOLLOW`, `AT_NO_AUTOMOUNT`, ... joined by `|`
+ * @returns what it is
+ * @throws {SyscallError} when the kernel refuses it, with the path: ENOENT, EACCES
+ * @throws {TypeError | RangeError} when `flags` are no 32-bit integer, or when
+ *   there is a NUL in `path`
+ *
+ * @example
+ * ```ts
+ * import { getppid, statx } from "@denspace/denspace";
+ *
+ * const ours = statx("/proc/thread-self/ns/net");
+ * const theirs = statx(`/proc/${getppid()}/ns/net`);
+ * console.log(ours.dev === theirs.dev && ours.ino === theirs.ino ? "same" : "another");
+ * ```
+ */
+export function statx(path: string, flags: number = 0): Stat {
+  const buffer = new Uint8Array(256);
+  const args = [
+    AT_FDCWD,
+    cstring("path", path),
+    flagsOf("flags", flags),
+    STATX_BASIC_STATS,
+    buffer,
+  ] as const;
+  call("statx", args, { path });
+  const view = new DataView(buffer.buffer);
+  const u32 = (at: number) => view.getUint32(at, true);
+  const u64 = (at: number) => view.getBigUint64(at, true);
+  return {
+    dev: makedev(u32(136), u32(140)),
+    ino: u64(32),
+    mode: view.getUint16(28, true),
+    uid: u32(20),
+    gid: u32(24),
+    rdev: makedev(u32(128), u32(132)),
+    size: u64(40),
+  };
+}
+
+/** makedev(3), as glibc has it. */
+function makedev(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return (high & 0xfffff000n) << 32n | (high & 0xfffn) << 8n |
+    (low & 0xffffff00n) << 12n | low & 0xffn;
+}

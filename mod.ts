@@ -1,0 +1,33 @@
+/**
+ * Linux namespaces for Deno: what unshare(1), nsenter(1) and container runtimes
+ * do, as functions.
+ *
+ * The functions are the C library's, one by one, under the names of their manual
+ * pages. They are synchronous, and act on the calling thread, since that is
+ * what a namespace belongs to. What fails throws a {@linkcode SyscallError}.
+ *
+ * They need Linux, glibc, and `--allow-ffi`.
+ *
+ * ```ts
+ * import { readlink } from "@denspace/denspace";
+ *
+ * for (const name of ["mnt", "net", "pid", "user", "uts"]) {
+ *   console.log(readlink(`/proc/thread-self/ns/${name}`));
+ * }
+ * ```
+ *
+ * @module
+ */
+export { ERRNO, type ErrnoName } from "./ffi/constants/errno.ts";
+export * from "./ffi/errno.ts";
+export * from "./ffi/fcntl.ts";
+export * from "./ffi/file.ts";
+export * from "./ffi/mman.ts";
+export * from "./ffi/mount.ts";
+export * from "./ffi/prctl.ts";
+export * from "./ffi/resource.ts";
+export * from "./ffi/sched.ts";
+export * from "./ffi/signal.ts";
+export * from "./ffi/stat.ts";
+export * from "./ffi/unistd.ts";
+export * from "./ffi/wait.ts";

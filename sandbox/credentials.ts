@@ -1,0 +1,26 @@
+/**
+ * User and group ids of a process, see credentials(7).
+ *
+ * @module
+ */
+import type { Builder, Note } from "../ffi/plan/builder.ts";
+import type { Cell } from "../ffi/plan/step.ts";
+
+/** Drops the supplementary groups; 0 or `-errno`. */
+export function dropGroups(p: Builder, note: Note = {}): Cell {
+  return p.call("setgroups", [0, 0], {
+    why: "drop the supplementary groups",
+    message: "setgroups failed",
+    ...note,
+  });
+}
+
+/** Changes the group id: the real, effective and saved one. */
+export function changeGroup(p: Builder, gid: number, note: Note = {}): void {
+  p.call("setgid", [gid], { message: "setgid() failed", ...note });
+}
+
+/** Changes the user id: the real, effective and saved one. */
+export function changeUser(p: Builder, uid: number, note: Note = {}): void {
+  p.call("setuid", [uid], { message: "setuid() failed", ...note });
+}

@@ -1,0 +1,72 @@
+/**
+ * What a process sees of the file system, see mount_namespaces(7).
+ *
+ * @module
+ */
+import { ERRNO } from "../ffi/constants/errno.ts";
+import {
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_PRIVATE,
+  MS_REC,
+  MS_SHARED,
+  MS_SLAVE,
+} from "../ffi/constants/mount.ts";
+import type { Builder } from "../ffi/plan/builder.ts";
+
+/**
+ * What becomes of mounts and unmounts between a new mount namespace and the old
+ * one, see mount_namespaces(7). `"unchanged"` leaves it as the old one has it.
+ */
+export type Propagation = keyof typeof PROPAGATIONS | "unchanged";
+
+/** The flags of mount(2) for each propagation that is set. */
+export const PROPAGATIONS = {
+  private: MS_PRIVATE,
+  slave: MS_SLAVE,
+  shared: MS_SHARED,
+} as const;
+
+/** Sets the propagation of every mount. */
+export function setPropagation(p: Builder, propagation: Propagation): void {
+  if (propagation === "unchanged") return;
+  p.call("mount", ["none", "/", 0, MS_REC | PROPAGATIONS[propagation], 0], {
+    why: `every mount becomes ${propagation}`,
+    message: "cannot change root filesystem propagation",
+  });
+}
+
+/**
+ * Mounts a new proc, in which the processes of this pid namespace are seen.
+ *
+ * @param detach whether the mount there must first be made private, so that the
+ *   new one does not reach other mount namespaces
+ */
+export function mountProc(p: Builder, directory: string, detach: boolean): void {
+  const message = `mount ${directory} failed`;
+  if (detach) {
+    p.call("mount", ["none", directory, 0, MS_PRIVATE | MS_REC, 0], {
+      why: "the new mount stays in this mount namespace",
+      message,
+      accept: [ERRNO.EINVAL], // nothing is mounted there
+    });
+  }
+  p.call("mount", ["proc", directory, "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, 0], {
+    why: "show the processes of this pid namespace",
+    message,
+  });
+}
+
+/** Makes a directory the root, and the working directory with it. */
+export function changeRoot(p: Builder, directory: string): void {
+  p.call("chroot", [directory], {
+    why: "everything outside is out of sight",
+    message: `cannot change root directory to '${directory}'`,
+  });
+}
+
+/** Changes the working directory. */
+export function changeDirectory(p: Builder, directory: string): void {
+  p.call("chdir", [directory], { message: `cannot chdir to '${directory}'` });
+}

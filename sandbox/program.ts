@@ -1,0 +1,38 @@
+/**
+ * The program at a plan's end.
+ *
+ * @module
+ */
+import { PR_SET_NAME } from "../ffi/constants/prctl.ts";
+import type { Builder } from "../ffi/plan/builder.ts";
+import { anyShell, execvp, shell } from "../ffi/plan/execvp.ts";
+import { argument, environment } from "../ffi/plan/stack.ts";
+
+/** A program: one of the arguments that the plan is started with, and those behind it. */
+export interface Program {
+  /** Its name. */
+  readonly name: string;
+  /** Its place among the arguments, at least 1. */
+  readonly index: number;
+}
+
+/** Calls the process what ps(1) is to show while the plan runs. */
+export function nameProcess(p: Builder, name: string): void {
+  p.call("prctl", [PR_SET_NAME, name, 0, 0, 0], { why: "the name that ps shows" });
+}
+
+/**
+ * Runs the program in this process; without one the user's shell.
+ *
+ * @param shells what else is tried when SHELL can't be run
+ */
+export function runProgram(
+  p: Builder,
+  program: Program | undefined,
+  shells?: readonly string[],
+): void {
+  const envp = environment(p);
+  if (program) execvp(p, program.name, argument(p, program.index), envp);
+  else if (shells) anyShell(p, envp, shells);
+  else shell(p, envp);
+}
