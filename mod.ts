@@ -18,7 +18,7 @@
  *
  * @module
  */
-export { ERRNO, type ErrnoName } from "./ffi/constants/errno.ts";
+export * from "./ffi/constants/errno.ts";
 export * from "./ffi/errno.ts";
 export * from "./ffi/fcntl.ts";
 export * from "./ffi/file.ts";

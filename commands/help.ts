@@ -4,8 +4,9 @@
  * @module
  */
 import { encode } from "../ffi/bytes.ts";
+import { strerror, SyscallError } from "../ffi/errno.ts";
 import { write } from "../ffi/unistd.ts";
-import type { Option } from "./getopt.ts";
+import { ArgumentError, type Option } from "./getopt.ts";
 
 /** The version of denspace. */
 export const VERSION = "0.1.0";
@@ -50,7 +51,12 @@ export function showVersion(name: string): void {
 /** Writes to standard output. */
 export function print(text: string): void {
   const bytes = encode(text);
-  for (let at = 0; at < bytes.length;) at += write(1, bytes.subarray(at));
+  try {
+    for (let at = 0; at < bytes.length;) at += write(1, bytes.subarray(at));
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new ArgumentError(`write error: ${strerror(error.errno)}`);
+  }
 }
 
 function forms({ name, short, argument, value }: DescribedOption): string {

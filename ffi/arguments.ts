@@ -50,8 +50,8 @@ export function flags(name: string, value: number): number {
  *
  * @throws {TypeError} when there is a NUL in it
  */
-export function cstring(name: string, value: string | Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = typeof value === "string" ? encode(value) : value;
+export function cstring(name: string, value: string): Uint8Array<ArrayBuffer> {
+  const bytes = encode(value);
   if (bytes.includes(0)) throw new TypeError(`${name} must not contain NUL`);
   const terminated = new Uint8Array(bytes.length + 1);
   terminated.set(bytes);
@@ -61,22 +61,28 @@ export function cstring(name: string, value: string | Uint8Array): Uint8Array<Ar
 /**
  * A NULL-terminated array of strings, such as an `argv`.
  *
- * Its strings are in the same buffer, so that one reference keeps all of it.
+ * @throws {TypeError} when there is a NUL in one
  */
-export function cstrings(
-  name: string,
-  values: readonly (string | Uint8Array)[],
-): Uint8Array<ArrayBuffer> {
-  const strings = values.map((value, i) => cstring(`${name}[${i}]`, value));
-  const table = 8 * (strings.length + 1);
-  const buffer = new Uint8Array(table + strings.reduce((sum, { length }) => sum + length, 0));
-  const view = new DataView(buffer.buffer);
-  const base = Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
-  let at = table;
-  strings.forEach((string, i) => {
-    view.setBigUint64(8 * i, base + BigInt(at), true);
-    buffer.set(string, at);
-    at += string.length;
+export function cstrings(name: string, values: readonly string[]): Uint8Array<ArrayBuffer> {
+  values.forEach((value, i) => {
+    if (value.includes("\0")) throw new TypeError(`${name}[${i}] must not contain NUL`);
   });
+  return pointers(encode(values.map((value) => value + "\0").join("")));
+}
+
+/**
+ * The NULL-terminated array of pointers to strings that lie one behind the
+ * other, each with its NUL. They come with it, in the same buffer, so that one
+ * reference keeps all of it.
+ */
+export function pointers(strings: Uint8Array): Uint8Array<ArrayBuffer> {
+  const starts = [];
+  for (let at = 0; at < strings.length; at = strings.indexOf(0, at) + 1) starts.push(at);
+  const table = 8 * (starts.length + 1);
+  const buffer = new Uint8Array(table + strings.length);
+  buffer.set(strings, table);
+  const base = Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)) + BigInt(table);
+  const words = new BigUint64Array(buffer.buffer, 0, starts.length);
+  for (let i = 0; i < starts.length; i++) words[i] = base + BigInt(starts[i]!);
   return buffer;
 }

@@ -10,46 +10,35 @@
  */
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const ESCAPED = /([\uDC80-\uDCFF])/u;
 
 /** The bytes of a text. */
 export function encode(text: string): Uint8Array<ArrayBuffer> {
-  if (!ESCAPED.test(text)) return encoder.encode(text);
-  const parts = text.split(ESCAPED).map((part) =>
-    ESCAPED.test(part) ? [part.charCodeAt(0) & 0xff] : [...encoder.encode(part)]
+  if (text.isWellFormed()) return encoder.encode(text);
+  const parts = text.split(/([\uDC80-\uDCFF])/u).map((part, i) =>
+    i % 2 === 1 ? [part.charCodeAt(0) & 0xff] : [...encoder.encode(part)]
   );
   return new Uint8Array(parts.flat());
 }
 
 /** The text of bytes. */
 export function decode(bytes: Uint8Array): string {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return decodeEscaped(bytes);
-  }
-}
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const character = (from: number, size: number): string | undefined => {
+    try {
+      return decoder.decode(bytes.subarray(from, from + size)) || undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const whole = character(0, bytes.length);
+  if (whole !== undefined) return whole;
 
-/** Takes the longest character at each place, and escapes what is none. */
-function decodeEscaped(bytes: Uint8Array): string {
+  // The shortest character at each place, and an escape where there is none.
   let text = "";
   for (let at = 0; at < bytes.length;) {
-    const size = [1, 2, 3, 4].find((size) => isCharacter(bytes.subarray(at, at + size)));
-    text += size ? decoder.decode(bytes.subarray(at, at + size)) : escape(bytes[at]!);
+    const size = [1, 2, 3, 4].find((size) => character(at, size) !== undefined);
+    text += size ? character(at, size) : String.fromCharCode(0xdc00 + bytes[at]!);
     at += size ?? 1;
   }
   return text;
-}
-
-function isCharacter(bytes: Uint8Array): boolean {
-  try {
-    return decoder.decode(bytes).length > 0;
-  } catch {
-    return false;
-  }
-}
-
-function escape(byte: number): string {
-  return String.fromCharCode(0xdc00 + byte);
 }

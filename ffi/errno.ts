@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO, type ErrnoName, ERROR_TEXTS } from "./constants/errno.ts";
+import { ERRNO_NAMES, ERROR_TEXTS } from "./constants/errno.ts";
 
 /** What is known of a failure besides the system call and its errno. */
 export interface FailureDetails {
@@ -41,7 +41,7 @@ export class SyscallError extends Error {
   /** The error number. */
   readonly errno: number;
   /** The name of the error number, for example `"EPERM"`. */
-  readonly code: ErrnoName | `E${number}`;
+  readonly code: string;
   /** The path that the call was about. */
   readonly path?: string;
   /** The step of a plan that failed, as its message names it. */
@@ -69,9 +69,6 @@ export function strerror(errno: number): string {
 }
 
 /** The name of an error number, as strerrorname_np(3) gives it. */
-export function errnoName(errno: number): ErrnoName | `E${number}` {
-  for (const [name, number] of Object.entries(ERRNO)) {
-    if (number === errno) return name as ErrnoName;
-  }
-  return `E${errno}`;
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES[errno] || `E${errno}`;
 }

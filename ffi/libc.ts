@@ -100,8 +100,6 @@ const functions = {
   sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);
   sigprocmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  // int pthread_sigmask(int how, const sigset_t *set, sigset_t *oldset);
-  pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options);
   waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
 
@@ -129,25 +127,28 @@ type Loose<T> = { [K in keyof T]: T[K] extends bigint ? number | bigint : T[K] }
 type ResultOf<N extends FunctionName> = Deno.FromNativeResultType<Functions[N]["result"]>;
 type Call = (...args: unknown[]) => unknown;
 
-// Opened as plain addresses: a function symbol would be compiled when the
-// library is opened, at 0.15 ms each, and a command needs only a few.
-const { symbols } = Deno.dlopen(
-  "libc.so.6",
-  Object.fromEntries(
-    [...Object.keys(functions), "environ"].map((name) => [name, { type: "pointer" }]),
-  ) as Record<FunctionName | "environ", { type: "pointer" }>,
-);
 const calls: Partial<Record<FunctionName, Call>> = {};
+
+// Looked up by dlsym(3) when they are first called. A function that Deno opens
+// by name is compiled there and then, at 0.15 ms each; a command needs few.
+const { symbols } = Deno.dlopen("libc.so.6", { dlsym: { type: "pointer" } });
+const dlsym = new Deno.UnsafeFnPointer(symbols.dlsym as Deno.PointerObject<never>, {
+  parameters: ["pointer", "buffer"], // void *handle, const char *symbol
+  result: "pointer",
+});
+
+function address(name: string): Deno.PointerObject<never> {
+  const found = dlsym.call(null, new TextEncoder().encode(name + "\0"));
+  if (found) return found as Deno.PointerObject<never>;
+  throw new Error(`the C library has no ${name}()`);
+}
 
 /** Calls a function whose errors, if it has any, are the caller's business. */
 export function raw<N extends FunctionName>(name: N, ...args: ArgumentsOf<N>): ResultOf<N> {
   let call = calls[name];
   if (!call) {
     const definition: Deno.ForeignFunction = functions[name];
-    const pointer = new Deno.UnsafeFnPointer(
-      symbols[name] as Deno.PointerObject<never>,
-      definition,
-    );
+    const pointer = new Deno.UnsafeFnPointer(address(name), definition);
     calls[name] = call = pointer.call.bind(pointer) as Call;
   }
   return call(...args) as ResultOf<N>;
@@ -189,5 +190,5 @@ export function call<N extends Fallible>(
 
 /** The environment as this process was given it: a `char **`. */
 export function environ(): Deno.PointerValue {
-  return new Deno.UnsafePointerView(symbols.environ as Deno.PointerObject).getPointer();
+  return new Deno.UnsafePointerView(address("environ")).getPointer();
 }

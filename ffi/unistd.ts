@@ -436,7 +436,8 @@ export function getegid(): number {
  * See execve(2).
  *
  * @param path the program; `PATH` is not searched
- * @param argv its arguments, from its own name on
+ * @param argv its arguments, from its own name on; a lone surrogate U+DC80 to
+ *   U+DCFF stands for a byte that is no UTF-8
  * @param envp its environment, each as `NAME=value`
  * @returns never
  * @throws {SyscallError} when the kernel refuses it, with the path: ENOENT, EACCES
@@ -454,8 +455,8 @@ export function getegid(): number {
  */
 export function execve(
   path: string,
-  argv: readonly (string | Uint8Array)[],
-  envp: readonly (string | Uint8Array)[],
+  argv: readonly string[],
+  envp: readonly string[],
 ): never {
   raw("execve", cstring("path", path), cstrings("argv", argv), cstrings("envp", envp));
   throw new SyscallError("execve", errno(), { path });

@@ -4,7 +4,7 @@
  * @module
  */
 import { flags, int, uint } from "./arguments.ts";
-import { ERRNO } from "./constants/errno.ts";
+import { EINTR } from "./constants/errno.ts";
 import {
   CLD_CONTINUED,
   CLD_DUMPED,
@@ -77,7 +77,7 @@ export function waitid(idtype: number, id: number, options: number): WaitResult 
   do {
     if (raw("waitid", ...args) === 0) return resultOf(info);
     error = errno();
-  } while (error === ERRNO.EINTR);
+  } while (error === EINTR);
   throw new SyscallError("waitid", error);
 }
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Builder, Note } from "../ffi/plan/builder.ts";
+import type { Builder } from "../ffi/plan/builder.ts";
+import type { Note } from "../ffi/plan/step.ts";
 import type { Cell } from "../ffi/plan/step.ts";
 
 /** Drops the supplementary groups; 0 or `-errno`. */

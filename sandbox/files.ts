@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { ERRNO } from "../ffi/constants/errno.ts";
+import { ENOENT } from "../ffi/constants/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../ffi/constants/fcntl.ts";
-import type { Builder, Note } from "../ffi/plan/builder.ts";
+import type { Builder } from "../ffi/plan/builder.ts";
+import type { Note } from "../ffi/plan/step.ts";
 import type { Operand } from "../ffi/plan/step.ts";
 
 /** Writes bytes to a file that exists. */
@@ -21,9 +22,9 @@ export function writeFile(
   const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
     ...rest,
     message: `cannot open ${path}`,
-    ...(optional && { accept: [ERRNO.ENOENT] }),
+    ...(optional && { accept: [ENOENT] }),
   });
-  if (optional) p.branch("equal", fd, -ERRNO.ENOENT, missing);
+  if (optional) p.branch("equal", fd, -ENOENT, missing);
   p.call("write", [fd, bytes, size], { message: `write failed ${path}` });
   p.call("close", [fd]);
   p.place(missing);

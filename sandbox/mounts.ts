@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO } from "../ffi/constants/errno.ts";
+import { EINVAL } from "../ffi/constants/errno.ts";
 import {
   MS_NODEV,
   MS_NOEXEC,
@@ -49,7 +49,7 @@ export function mountProc(p: Builder, directory: string, detach: boolean): void 
     p.call("mount", ["none", directory, 0, MS_PRIVATE | MS_REC, 0], {
       why: "the new mount stays in this mount namespace",
       message,
-      accept: [ERRNO.EINVAL], // nothing is mounted there
+      accept: [EINVAL], // nothing is mounted there
     });
   }
   p.call("mount", ["proc", directory, "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, 0], {

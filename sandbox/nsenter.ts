@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { ERRNO } from "../ffi/constants/errno.ts";
+import { EINVAL, EPERM } from "../ffi/constants/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/constants/fcntl.ts";
-import { type Builder, type Note, plan } from "../ffi/plan/builder.ts";
-import type { Cell, Plan } from "../ffi/plan/step.ts";
+import { type Builder, plan } from "../ffi/plan/builder.ts";
+import type { Cell, Note, Plan } from "../ffi/plan/step.ts";
 import { changeGroup, changeUser, dropGroups } from "./credentials.ts";
 import { namespaceFlags, type NamespaceName, NAMESPACES } from "./namespaces.ts";
 import { nameProcess, type Program, runProgram } from "./program.ts";
@@ -66,7 +66,7 @@ export function nsenterPlan(want: Nsenter): Plan {
         "only a child is in the entered pid namespace",
       );
     }
-    const ids = want.lenientIds ? { accept: [ERRNO.EPERM, ERRNO.EINVAL] } : {};
+    const ids = want.lenientIds ? { accept: [EPERM, EINVAL] } : {};
     if (gid !== undefined) {
       const refused = tryDropGroups(p);
       if (groups && !want.lenientIds) mustHaveDropped(p, groups, refused);
@@ -220,7 +220,9 @@ function changeRoot(p: Builder, root: Cell, stay: boolean): void {
       message: "cannot open current working directory",
     })
     : undefined;
-  changeDirectory(p, root);
+  p.call("fchdir", [root], {
+    message: "change directory by root file descriptor failed",
+  });
   p.call("chroot", ["."], { why: "the root of the process", message: "chroot failed" });
   p.call("chdir", ["/"], { message: "change directory by root failed" });
   if (here) changeDirectory(p, here);

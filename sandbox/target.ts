@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO } from "../ffi/constants/errno.ts";
+import { ENOENT } from "../ffi/constants/errno.ts";
 import { SyscallError } from "../ffi/errno.ts";
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
@@ -24,7 +24,7 @@ export function kindsHere(): NamespaceName[] {
 
 /** Whether the process is in our namespace of this kind. */
 export function sharesNamespace(pid: number, name: NamespaceName): boolean {
-  return statx(file(pid, name)).ino === statx(file("self", name)).ino;
+  return inode(file(pid, name)) === inode(file("self", name));
 }
 
 /** The kinds of namespaces in which the process is, and we are not. */
@@ -60,12 +60,22 @@ function file(pid: number | "self", name: NamespaceName): string {
   return `/proc/${pid}/ns/${NAMESPACES[name].file}`;
 }
 
+/** The inode of a namespace is what tells it from others. */
+function inode(path: string): bigint {
+  try {
+    return statx(path).ino;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.syscall, error.errno, { path, step: `stat of ${path} failed` });
+  }
+}
+
 function exists(path: string): boolean {
   try {
     statx(path);
     return true;
   } catch (error) {
-    if (error instanceof SyscallError && error.errno === ERRNO.ENOENT) return false;
+    if (error instanceof SyscallError && error.errno === ENOENT) return false;
     throw error;
   }
 }

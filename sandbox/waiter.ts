@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { ERRNO } from "../ffi/constants/errno.ts";
+import { EINTR, EINVAL } from "../ffi/constants/errno.ts";
 import { PR_SET_PDEATHSIG } from "../ffi/constants/prctl.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../ffi/constants/signal.ts";
 import { WUNTRACED } from "../ffi/constants/wait.ts";
@@ -72,9 +72,9 @@ export function waitFor(p: Builder, child: Cell, { relayStop, unblock }: Waiting
   const pid = p.call("wait4", [child, { addressOf: status }, relayStop ? WUNTRACED : 0, 0], {
     why: "wait for the child",
     message: "waitpid failed",
-    accept: [ERRNO.EINTR],
+    accept: [EINTR],
   });
-  p.branch("equal", pid, -ERRNO.EINTR, again);
+  p.branch("equal", pid, -EINTR, again);
 
   // wait(2): the low byte is 0 after an exit, 0x7f of a stop, else the signal
   // and 0x80 for a core dump; the next byte is the exit status
@@ -94,7 +94,7 @@ export function waitFor(p: Builder, child: Cell, { relayStop, unblock }: Waiting
   p.place(killed);
   if (unblock) {
     p.call("rt_sigaction", [signal, DEFAULT_ACTION, 0, SIGSET], {
-      accept: [ERRNO.EINVAL], // SIGKILL
+      accept: [EINVAL], // SIGKILL
     });
     const mask = p.control("shl", [1, p.control("sub", [signal, 1])]);
     const set = p.cell("signal");

@@ -364,11 +364,11 @@ function ours(tool: Tool): string[] {
     : [...command, tool];
 }
 
-let command: string[] | undefined;
+let sourceCommand: string[] | undefined;
 
 /** The source form, copied to where an ordinary user can read it if need be. */
 function source(): string[] {
-  return command ??= [deno(), "run", "--allow-ffi", main()];
+  return sourceCommand ??= [deno(), "run", "--allow-ffi", main()];
 }
 
 function deno(): string {

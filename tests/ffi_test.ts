@@ -362,7 +362,7 @@ Deno.test("execve keeps the pid and passes on argv and envp as bytes", async () 
   const output = await outputOf((api) => {
     api.write(1, `${api.getpid()} `);
     const script = 'echo "$$ $0 $X"; printf %s "$1" | od -An -tx1';
-    api.execve("/bin/sh", ["-sh", "-c", script, "zero", new Uint8Array([0xff])], [
+    api.execve("/bin/sh", ["-sh", "-c", script, "zero", "\udcff"], [
       "X=y",
       "PATH=/usr/bin:/bin",
     ]);

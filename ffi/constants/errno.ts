@@ -7,142 +7,405 @@
  * @module
  */
 
-/** Numbers by name of linux/errno.h. */
-export const ERRNO = {
-  EPERM: 1,
-  ENOENT: 2,
-  ESRCH: 3,
-  EINTR: 4,
-  EIO: 5,
-  ENXIO: 6,
-  E2BIG: 7,
-  ENOEXEC: 8,
-  EBADF: 9,
-  ECHILD: 10,
-  EAGAIN: 11,
-  ENOMEM: 12,
-  EACCES: 13,
-  EFAULT: 14,
-  ENOTBLK: 15,
-  EBUSY: 16,
-  EEXIST: 17,
-  EXDEV: 18,
-  ENODEV: 19,
-  ENOTDIR: 20,
-  EISDIR: 21,
-  EINVAL: 22,
-  ENFILE: 23,
-  EMFILE: 24,
-  ENOTTY: 25,
-  ETXTBSY: 26,
-  EFBIG: 27,
-  ENOSPC: 28,
-  ESPIPE: 29,
-  EROFS: 30,
-  EMLINK: 31,
-  EPIPE: 32,
-  EDOM: 33,
-  ERANGE: 34,
-  EDEADLK: 35,
-  ENAMETOOLONG: 36,
-  ENOLCK: 37,
-  ENOSYS: 38,
-  ENOTEMPTY: 39,
-  ELOOP: 40,
-  ENOMSG: 42,
-  EIDRM: 43,
-  ECHRNG: 44,
-  EL2NSYNC: 45,
-  EL3HLT: 46,
-  EL3RST: 47,
-  ELNRNG: 48,
-  EUNATCH: 49,
-  ENOCSI: 50,
-  EL2HLT: 51,
-  EBADE: 52,
-  EBADR: 53,
-  EXFULL: 54,
-  ENOANO: 55,
-  EBADRQC: 56,
-  EBADSLT: 57,
-  EBFONT: 59,
-  ENOSTR: 60,
-  ENODATA: 61,
-  ETIME: 62,
-  ENOSR: 63,
-  ENONET: 64,
-  ENOPKG: 65,
-  EREMOTE: 66,
-  ENOLINK: 67,
-  EADV: 68,
-  ESRMNT: 69,
-  ECOMM: 70,
-  EPROTO: 71,
-  EMULTIHOP: 72,
-  EDOTDOT: 73,
-  EBADMSG: 74,
-  EOVERFLOW: 75,
-  ENOTUNIQ: 76,
-  EBADFD: 77,
-  EREMCHG: 78,
-  ELIBACC: 79,
-  ELIBBAD: 80,
-  ELIBSCN: 81,
-  ELIBMAX: 82,
-  ELIBEXEC: 83,
-  EILSEQ: 84,
-  ERESTART: 85,
-  ESTRPIPE: 86,
-  EUSERS: 87,
-  ENOTSOCK: 88,
-  EDESTADDRREQ: 89,
-  EMSGSIZE: 90,
-  EPROTOTYPE: 91,
-  ENOPROTOOPT: 92,
-  EPROTONOSUPPORT: 93,
-  ESOCKTNOSUPPORT: 94,
-  EOPNOTSUPP: 95,
-  EPFNOSUPPORT: 96,
-  EAFNOSUPPORT: 97,
-  EADDRINUSE: 98,
-  EADDRNOTAVAIL: 99,
-  ENETDOWN: 100,
-  ENETUNREACH: 101,
-  ENETRESET: 102,
-  ECONNABORTED: 103,
-  ECONNRESET: 104,
-  ENOBUFS: 105,
-  EISCONN: 106,
-  ENOTCONN: 107,
-  ESHUTDOWN: 108,
-  ETOOMANYREFS: 109,
-  ETIMEDOUT: 110,
-  ECONNREFUSED: 111,
-  EHOSTDOWN: 112,
-  EHOSTUNREACH: 113,
-  EALREADY: 114,
-  EINPROGRESS: 115,
-  ESTALE: 116,
-  EUCLEAN: 117,
-  ENOTNAM: 118,
-  ENAVAIL: 119,
-  EISNAM: 120,
-  EREMOTEIO: 121,
-  EDQUOT: 122,
-  ENOMEDIUM: 123,
-  EMEDIUMTYPE: 124,
-  ECANCELED: 125,
-  ENOKEY: 126,
-  EKEYEXPIRED: 127,
-  EKEYREVOKED: 128,
-  EKEYREJECTED: 129,
-  EOWNERDEAD: 130,
-  ENOTRECOVERABLE: 131,
-  ERFKILL: 132,
-  EHWPOISON: 133,
-} as const;
-/** A name in {@linkcode ERRNO}. */
-export type ErrnoName = keyof typeof ERRNO;
+/** `EPERM` of linux/errno.h. */
+export const EPERM: number = 1;
+/** `ENOENT` of linux/errno.h. */
+export const ENOENT: number = 2;
+/** `ESRCH` of linux/errno.h. */
+export const ESRCH: number = 3;
+/** `EINTR` of linux/errno.h. */
+export const EINTR: number = 4;
+/** `EIO` of linux/errno.h. */
+export const EIO: number = 5;
+/** `ENXIO` of linux/errno.h. */
+export const ENXIO: number = 6;
+/** `E2BIG` of linux/errno.h. */
+export const E2BIG: number = 7;
+/** `ENOEXEC` of linux/errno.h. */
+export const ENOEXEC: number = 8;
+/** `EBADF` of linux/errno.h. */
+export const EBADF: number = 9;
+/** `ECHILD` of linux/errno.h. */
+export const ECHILD: number = 10;
+/** `EAGAIN` of linux/errno.h. */
+export const EAGAIN: number = 11;
+/** `ENOMEM` of linux/errno.h. */
+export const ENOMEM: number = 12;
+/** `EACCES` of linux/errno.h. */
+export const EACCES: number = 13;
+/** `EFAULT` of linux/errno.h. */
+export const EFAULT: number = 14;
+/** `ENOTBLK` of linux/errno.h. */
+export const ENOTBLK: number = 15;
+/** `EBUSY` of linux/errno.h. */
+export const EBUSY: number = 16;
+/** `EEXIST` of linux/errno.h. */
+export const EEXIST: number = 17;
+/** `EXDEV` of linux/errno.h. */
+export const EXDEV: number = 18;
+/** `ENODEV` of linux/errno.h. */
+export const ENODEV: number = 19;
+/** `ENOTDIR` of linux/errno.h. */
+export const ENOTDIR: number = 20;
+/** `EISDIR` of linux/errno.h. */
+export const EISDIR: number = 21;
+/** `EINVAL` of linux/errno.h. */
+export const EINVAL: number = 22;
+/** `ENFILE` of linux/errno.h. */
+export const ENFILE: number = 23;
+/** `EMFILE` of linux/errno.h. */
+export const EMFILE: number = 24;
+/** `ENOTTY` of linux/errno.h. */
+export const ENOTTY: number = 25;
+/** `ETXTBSY` of linux/errno.h. */
+export const ETXTBSY: number = 26;
+/** `EFBIG` of linux/errno.h. */
+export const EFBIG: number = 27;
+/** `ENOSPC` of linux/errno.h. */
+export const ENOSPC: number = 28;
+/** `ESPIPE` of linux/errno.h. */
+export const ESPIPE: number = 29;
+/** `EROFS` of linux/errno.h. */
+export const EROFS: number = 30;
+/** `EMLINK` of linux/errno.h. */
+export const EMLINK: number = 31;
+/** `EPIPE` of linux/errno.h. */
+export const EPIPE: number = 32;
+/** `EDOM` of linux/errno.h. */
+export const EDOM: number = 33;
+/** `ERANGE` of linux/errno.h. */
+export const ERANGE: number = 34;
+/** `EDEADLK` of linux/errno.h. */
+export const EDEADLK: number = 35;
+/** `ENAMETOOLONG` of linux/errno.h. */
+export const ENAMETOOLONG: number = 36;
+/** `ENOLCK` of linux/errno.h. */
+export const ENOLCK: number = 37;
+/** `ENOSYS` of linux/errno.h. */
+export const ENOSYS: number = 38;
+/** `ENOTEMPTY` of linux/errno.h. */
+export const ENOTEMPTY: number = 39;
+/** `ELOOP` of linux/errno.h. */
+export const ELOOP: number = 40;
+/** `ENOMSG` of linux/errno.h. */
+export const ENOMSG: number = 42;
+/** `EIDRM` of linux/errno.h. */
+export const EIDRM: number = 43;
+/** `ECHRNG` of linux/errno.h. */
+export const ECHRNG: number = 44;
+/** `EL2NSYNC` of linux/errno.h. */
+export const EL2NSYNC: number = 45;
+/** `EL3HLT` of linux/errno.h. */
+export const EL3HLT: number = 46;
+/** `EL3RST` of linux/errno.h. */
+export const EL3RST: number = 47;
+/** `ELNRNG` of linux/errno.h. */
+export const ELNRNG: number = 48;
+/** `EUNATCH` of linux/errno.h. */
+export const EUNATCH: number = 49;
+/** `ENOCSI` of linux/errno.h. */
+export const ENOCSI: number = 50;
+/** `EL2HLT` of linux/errno.h. */
+export const EL2HLT: number = 51;
+/** `EBADE` of linux/errno.h. */
+export const EBADE: number = 52;
+/** `EBADR` of linux/errno.h. */
+export const EBADR: number = 53;
+/** `EXFULL` of linux/errno.h. */
+export const EXFULL: number = 54;
+/** `ENOANO` of linux/errno.h. */
+export const ENOANO: number = 55;
+/** `EBADRQC` of linux/errno.h. */
+export const EBADRQC: number = 56;
+/** `EBADSLT` of linux/errno.h. */
+export const EBADSLT: number = 57;
+/** `EBFONT` of linux/errno.h. */
+export const EBFONT: number = 59;
+/** `ENOSTR` of linux/errno.h. */
+export const ENOSTR: number = 60;
+/** `ENODATA` of linux/errno.h. */
+export const ENODATA: number = 61;
+/** `ETIME` of linux/errno.h. */
+export const ETIME: number = 62;
+/** `ENOSR` of linux/errno.h. */
+export const ENOSR: number = 63;
+/** `ENONET` of linux/errno.h. */
+export const ENONET: number = 64;
+/** `ENOPKG` of linux/errno.h. */
+export const ENOPKG: number = 65;
+/** `EREMOTE` of linux/errno.h. */
+export const EREMOTE: number = 66;
+/** `ENOLINK` of linux/errno.h. */
+export const ENOLINK: number = 67;
+/** `EADV` of linux/errno.h. */
+export const EADV: number = 68;
+/** `ESRMNT` of linux/errno.h. */
+export const ESRMNT: number = 69;
+/** `ECOMM` of linux/errno.h. */
+export const ECOMM: number = 70;
+/** `EPROTO` of linux/errno.h. */
+export const EPROTO: number = 71;
+/** `EMULTIHOP` of linux/errno.h. */
+export const EMULTIHOP: number = 72;
+/** `EDOTDOT` of linux/errno.h. */
+export const EDOTDOT: number = 73;
+/** `EBADMSG` of linux/errno.h. */
+export const EBADMSG: number = 74;
+/** `EOVERFLOW` of linux/errno.h. */
+export const EOVERFLOW: number = 75;
+/** `ENOTUNIQ` of linux/errno.h. */
+export const ENOTUNIQ: number = 76;
+/** `EBADFD` of linux/errno.h. */
+export const EBADFD: number = 77;
+/** `EREMCHG` of linux/errno.h. */
+export const EREMCHG: number = 78;
+/** `ELIBACC` of linux/errno.h. */
+export const ELIBACC: number = 79;
+/** `ELIBBAD` of linux/errno.h. */
+export const ELIBBAD: number = 80;
+/** `ELIBSCN` of linux/errno.h. */
+export const ELIBSCN: number = 81;
+/** `ELIBMAX` of linux/errno.h. */
+export const ELIBMAX: number = 82;
+/** `ELIBEXEC` of linux/errno.h. */
+export const ELIBEXEC: number = 83;
+/** `EILSEQ` of linux/errno.h. */
+export const EILSEQ: number = 84;
+/** `ERESTART` of linux/errno.h. */
+export const ERESTART: number = 85;
+/** `ESTRPIPE` of linux/errno.h. */
+export const ESTRPIPE: number = 86;
+/** `EUSERS` of linux/errno.h. */
+export const EUSERS: number = 87;
+/** `ENOTSOCK` of linux/errno.h. */
+export const ENOTSOCK: number = 88;
+/** `EDESTADDRREQ` of linux/errno.h. */
+export const EDESTADDRREQ: number = 89;
+/** `EMSGSIZE` of linux/errno.h. */
+export const EMSGSIZE: number = 90;
+/** `EPROTOTYPE` of linux/errno.h. */
+export const EPROTOTYPE: number = 91;
+/** `ENOPROTOOPT` of linux/errno.h. */
+export const ENOPROTOOPT: number = 92;
+/** `EPROTONOSUPPORT` of linux/errno.h. */
+export const EPROTONOSUPPORT: number = 93;
+/** `ESOCKTNOSUPPORT` of linux/errno.h. */
+export const ESOCKTNOSUPPORT: number = 94;
+/** `EOPNOTSUPP` of linux/errno.h. */
+export const EOPNOTSUPP: number = 95;
+/** `EPFNOSUPPORT` of linux/errno.h. */
+export const EPFNOSUPPORT: number = 96;
+/** `EAFNOSUPPORT` of linux/errno.h. */
+export const EAFNOSUPPORT: number = 97;
+/** `EADDRINUSE` of linux/errno.h. */
+export const EADDRINUSE: number = 98;
+/** `EADDRNOTAVAIL` of linux/errno.h. */
+export const EADDRNOTAVAIL: number = 99;
+/** `ENETDOWN` of linux/errno.h. */
+export const ENETDOWN: number = 100;
+/** `ENETUNREACH` of linux/errno.h. */
+export const ENETUNREACH: number = 101;
+/** `ENETRESET` of linux/errno.h. */
+export const ENETRESET: number = 102;
+/** `ECONNABORTED` of linux/errno.h. */
+export const ECONNABORTED: number = 103;
+/** `ECONNRESET` of linux/errno.h. */
+export const ECONNRESET: number = 104;
+/** `ENOBUFS` of linux/errno.h. */
+export const ENOBUFS: number = 105;
+/** `EISCONN` of linux/errno.h. */
+export const EISCONN: number = 106;
+/** `ENOTCONN` of linux/errno.h. */
+export const ENOTCONN: number = 107;
+/** `ESHUTDOWN` of linux/errno.h. */
+export const ESHUTDOWN: number = 108;
+/** `ETOOMANYREFS` of linux/errno.h. */
+export const ETOOMANYREFS: number = 109;
+/** `ETIMEDOUT` of linux/errno.h. */
+export const ETIMEDOUT: number = 110;
+/** `ECONNREFUSED` of linux/errno.h. */
+export const ECONNREFUSED: number = 111;
+/** `EHOSTDOWN` of linux/errno.h. */
+export const EHOSTDOWN: number = 112;
+/** `EHOSTUNREACH` of linux/errno.h. */
+export const EHOSTUNREACH: number = 113;
+/** `EALREADY` of linux/errno.h. */
+export const EALREADY: number = 114;
+/** `EINPROGRESS` of linux/errno.h. */
+export const EINPROGRESS: number = 115;
+/** `ESTALE` of linux/errno.h. */
+export const ESTALE: number = 116;
+/** `EUCLEAN` of linux/errno.h. */
+export const EUCLEAN: number = 117;
+/** `ENOTNAM` of linux/errno.h. */
+export const ENOTNAM: number = 118;
+/** `ENAVAIL` of linux/errno.h. */
+export const ENAVAIL: number = 119;
+/** `EISNAM` of linux/errno.h. */
+export const EISNAM: number = 120;
+/** `EREMOTEIO` of linux/errno.h. */
+export const EREMOTEIO: number = 121;
+/** `EDQUOT` of linux/errno.h. */
+export const EDQUOT: number = 122;
+/** `ENOMEDIUM` of linux/errno.h. */
+export const ENOMEDIUM: number = 123;
+/** `EMEDIUMTYPE` of linux/errno.h. */
+export const EMEDIUMTYPE: number = 124;
+/** `ECANCELED` of linux/errno.h. */
+export const ECANCELED: number = 125;
+/** `ENOKEY` of linux/errno.h. */
+export const ENOKEY: number = 126;
+/** `EKEYEXPIRED` of linux/errno.h. */
+export const EKEYEXPIRED: number = 127;
+/** `EKEYREVOKED` of linux/errno.h. */
+export const EKEYREVOKED: number = 128;
+/** `EKEYREJECTED` of linux/errno.h. */
+export const EKEYREJECTED: number = 129;
+/** `EOWNERDEAD` of linux/errno.h. */
+export const EOWNERDEAD: number = 130;
+/** `ENOTRECOVERABLE` of linux/errno.h. */
+export const ENOTRECOVERABLE: number = 131;
+/** `ERFKILL` of linux/errno.h. */
+export const ERFKILL: number = 132;
+/** `EHWPOISON` of linux/errno.h. */
+export const EHWPOISON: number = 133;
+/** Names of errors by number; there are numbers without one. */
+export const ERRNO_NAMES: readonly string[] = [
+  "",
+  "EPERM",
+  "ENOENT",
+  "ESRCH",
+  "EINTR",
+  "EIO",
+  "ENXIO",
+  "E2BIG",
+  "ENOEXEC",
+  "EBADF",
+  "ECHILD",
+  "EAGAIN",
+  "ENOMEM",
+  "EACCES",
+  "EFAULT",
+  "ENOTBLK",
+  "EBUSY",
+  "EEXIST",
+  "EXDEV",
+  "ENODEV",
+  "ENOTDIR",
+  "EISDIR",
+  "EINVAL",
+  "ENFILE",
+  "EMFILE",
+  "ENOTTY",
+  "ETXTBSY",
+  "EFBIG",
+  "ENOSPC",
+  "ESPIPE",
+  "EROFS",
+  "EMLINK",
+  "EPIPE",
+  "EDOM",
+  "ERANGE",
+  "EDEADLK",
+  "ENAMETOOLONG",
+  "ENOLCK",
+  "ENOSYS",
+  "ENOTEMPTY",
+  "ELOOP",
+  "",
+  "ENOMSG",
+  "EIDRM",
+  "ECHRNG",
+  "EL2NSYNC",
+  "EL3HLT",
+  "EL3RST",
+  "ELNRNG",
+  "EUNATCH",
+  "ENOCSI",
+  "EL2HLT",
+  "EBADE",
+  "EBADR",
+  "EXFULL",
+  "ENOANO",
+  "EBADRQC",
+  "EBADSLT",
+  "",
+  "EBFONT",
+  "ENOSTR",
+  "ENODATA",
+  "ETIME",
+  "ENOSR",
+  "ENONET",
+  "ENOPKG",
+  "EREMOTE",
+  "ENOLINK",
+  "EADV",
+  "ESRMNT",
+  "ECOMM",
+  "EPROTO",
+  "EMULTIHOP",
+  "EDOTDOT",
+  "EBADMSG",
+  "EOVERFLOW",
+  "ENOTUNIQ",
+  "EBADFD",
+  "EREMCHG",
+  "ELIBACC",
+  "ELIBBAD",
+  "ELIBSCN",
+  "ELIBMAX",
+  "ELIBEXEC",
+  "EILSEQ",
+  "ERESTART",
+  "ESTRPIPE",
+  "EUSERS",
+  "ENOTSOCK",
+  "EDESTADDRREQ",
+  "EMSGSIZE",
+  "EPROTOTYPE",
+  "ENOPROTOOPT",
+  "EPROTONOSUPPORT",
+  "ESOCKTNOSUPPORT",
+  "EOPNOTSUPP",
+  "EPFNOSUPPORT",
+  "EAFNOSUPPORT",
+  "EADDRINUSE",
+  "EADDRNOTAVAIL",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENETRESET",
+  "ECONNABORTED",
+  "ECONNRESET",
+  "ENOBUFS",
+  "EISCONN",
+  "ENOTCONN",
+  "ESHUTDOWN",
+  "ETOOMANYREFS",
+  "ETIMEDOUT",
+  "ECONNREFUSED",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "EALREADY",
+  "EINPROGRESS",
+  "ESTALE",
+  "EUCLEAN",
+  "ENOTNAM",
+  "ENAVAIL",
+  "EISNAM",
+  "EREMOTEIO",
+  "EDQUOT",
+  "ENOMEDIUM",
+  "EMEDIUMTYPE",
+  "ECANCELED",
+  "ENOKEY",
+  "EKEYEXPIRED",
+  "EKEYREVOKED",
+  "EKEYREJECTED",
+  "EOWNERDEAD",
+  "ENOTRECOVERABLE",
+  "ERFKILL",
+  "EHWPOISON",
+];
 /** Texts of glibc's strerror(3) in the C locale, by error number. */
 export const ERROR_TEXTS: readonly string[] = [
   "Success",

@@ -29,7 +29,7 @@ import { waitid, type WaitResult } from "../wait.ts";
 import { plan } from "./builder.ts";
 import { host } from "./host.ts";
 import { layout } from "./layout.ts";
-import { type Cell, ERRNO, FAILED, isControl, type Plan, STACK } from "./step.ts";
+import { type Cell, CONTROL, ERRNO, FAILED, type Plan, STACK } from "./step.ts";
 
 const STACK_SIZE = 64 * 1024;
 const PAGE = 64 * 1024; // the largest there is
@@ -132,9 +132,7 @@ function asChild(program: Plan): ChildPlan {
     p.control("add", [1, 0], { result: cells.failed });
     p.call("exit_group", [127]);
   }, program);
-  // What we read has to be kept even if no step does.
-  const kept = [...whole.kept ?? [], cells.failed];
-  return { whole: { ...whole, start: program.steps.length, failure, kept }, ...cells };
+  return { whole: { ...whole, start: program.steps.length, failure }, ...cells };
 }
 
 /** A plan in memory, ready to run. */
@@ -157,15 +155,15 @@ function place(plan: Plan, initial: (address: bigint) => Uint8Array): Memory {
   const arch = host();
   const pages = (size: number) => Math.ceil(size / PAGE) * PAGE;
   // Sizes are the same wherever things lie.
-  const { code: { length: codeSize }, dataSize } = layout(plan, arch, 0, () => 0);
+  const { code: { length: codeSize } } = layout(plan, arch, 0, 0);
   const initialSize = Math.ceil(initial(0n).length / 16) * 16;
   const dataAt = pages(codeSize);
-  const size = dataAt + pages(dataSize) + pages(STACK_SIZE + initialSize);
+  const size = dataAt + pages(plan.dataSize) + pages(STACK_SIZE + initialSize);
   const stackAt = size - initialSize;
 
   const memory = mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
   const address = Number(Deno.UnsafePointer.value(memory));
-  const { code, data, steps, offsetOf } = layout(plan, arch, address, () => address + dataAt);
+  const { code, data, steps } = layout(plan, arch, address, address + dataAt);
   const bytes = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(memory, size));
   bytes.set(code);
   bytes.set(data, dataAt);
@@ -178,8 +176,8 @@ function place(plan: Plan, initial: (address: bigint) => Uint8Array): Memory {
     stackTop: Deno.UnsafePointer.create(BigInt(address + stackAt)),
     initialStack: BigInt(address + stackAt),
     steps,
-    read: (cell) => view.getBigUint64(offsetOf(cell)!, true),
-    write: (cell, value) => view.setBigUint64(offsetOf(cell)!, value, true),
+    read: ({ offset }) => view.getBigUint64(offset, true),
+    write: ({ offset }, value) => view.setBigUint64(offset, value, true),
     release: () => munmap(memory, size),
   };
 }
@@ -187,9 +185,9 @@ function place(plan: Plan, initial: (address: bigint) => Uint8Array): Memory {
 /** The error that the child left behind. */
 function failureOf({ steps }: Plan, memory: Memory): SyscallError {
   const step = steps[memory.steps.indexOf(Number(memory.read(FAILED)))]!;
-  const syscall = isControl(step.op) ? "execve" : step.op;
+  const syscall = (CONTROL as readonly string[]).includes(step.op) ? "execve" : step.op;
   return new SyscallError(syscall, Number(memory.read(ERRNO)), {
-    ...(step.message && { step: step.message.text }),
+    ...(step.note.message !== undefined && { step: step.note.message }),
   });
 }
 

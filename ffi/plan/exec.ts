@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { cstrings } from "../arguments.ts";
-import { ERRNO } from "../constants/errno.ts";
+import { cstrings, pointers } from "../arguments.ts";
+import { decode } from "../bytes.ts";
+import { EACCES } from "../constants/errno.ts";
 import { RLIMIT_NOFILE } from "../constants/resource.ts";
 import { SIG_DFL, SIGNALS } from "../constants/signal.ts";
 import { SyscallError } from "../errno.ts";
@@ -31,46 +32,70 @@ import type { Plan } from "./step.ts";
 export function exec(plan: Plan, argv: readonly string[]): never {
   const image = elf(reporting(plan), host());
   const args = cstrings("argv", argv);
-  const run = (fd: number) => void call("fexecve", [fd, args, environ()], { step: plan.name });
-  asBeforeDeno();
+  // What this process was given, since Deno changes its own environment; without
+  // /proc it is all there is.
+  const given = optional(() => pointers(readFile("/proc/self/environ")));
+  const run = (fd: number): void => {
+    const envp = given ? Deno.UnsafePointer.of(given) : environ();
+    call("fexecve", [fd, args, envp], { step: plan.name });
+  };
+  undoDeno();
   try {
     run(memoryImage(plan.name, image));
   } catch (error) {
     // vm.memfd_noexec, or a security module, refuses to run memory
-    if (!(error instanceof SyscallError && error.errno === ERRNO.EACCES)) throw error;
+    if (!(error instanceof SyscallError && error.errno === EACCES)) throw error;
     fileImage(plan.name, image, run);
   }
   throw new Error("execve returned");
 }
 
 /** Takes back what Deno did to this process: SIGPIPE ignored, NOFILE raised. */
-function asBeforeDeno(): void {
+function undoDeno(): void {
   signal(SIGNALS.SIGPIPE, SIG_DFL);
   const own = prlimit(0, RLIMIT_NOFILE);
-  const soft = softLimitOfCaller();
-  if (soft !== undefined && soft < own.soft) {
-    prlimit(0, RLIMIT_NOFILE, { soft, hard: own.hard });
-  }
+  const soft = softLimitOfCaller(own.hard);
+  if (soft < own.soft) prlimit(0, RLIMIT_NOFILE, { soft, hard: own.hard });
 }
 
-/** The soft NOFILE limit of the nearest ancestor that is not a Deno. */
-function softLimitOfCaller(): bigint | undefined {
+/**
+ * The soft NOFILE limit of the nearest ancestor that is not a Deno. One whose
+ * limit is below the hard one can't be a Deno, so few have to be looked at.
+ */
+function softLimitOfCaller(hard: bigint): bigint {
+  for (let pid = getppid(); pid > 0; pid = parentOf(pid)) {
+    const limit = softLimit(pid);
+    if (limit === undefined || limit < hard || !isDeno(pid)) return limit ?? hard;
+  }
+  return hard;
+}
+
+/** Whether a process runs our own program. */
+function isDeno(pid: number): boolean {
+  return optional(() => readlink(`/proc/${pid}/exe`)) === readlink("/proc/self/exe");
+}
+
+/** The soft NOFILE limit of a process; of another user's it stands in /proc only. */
+function softLimit(pid: number): bigint | undefined {
+  return optional(() => prlimit(pid, RLIMIT_NOFILE).soft) ?? optional(() => {
+    const limits = decode(readFile(`/proc/${pid}/limits`));
+    return BigInt(/^Max open files +(\d+)/m.exec(limits)![1]!);
+  });
+}
+
+/** The parent of a process; 0 for none. */
+function parentOf(pid: number): number {
+  const stat = optional(() => decode(readFile(`/proc/${pid}/stat`))) ?? "";
+  // pid (name) state ppid: a name may hold anything, so count from its end
+  return Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2] ?? 0);
+}
+
+/** What can be found out, or nothing where the kernel does not let us. */
+function optional<T>(find: () => T): T | undefined {
   try {
-    const deno = readlink("/proc/self/exe");
-    let pid = getppid();
-    while (readlink(`/proc/${pid}/exe`) === deno) pid = parentOf(pid);
-    const limits = new TextDecoder().decode(readFile(`/proc/${pid}/limits`));
-    const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? [];
-    return soft === undefined ? undefined : BigInt(soft);
+    return find();
   } catch (error) {
-    // Without /proc, or with one that hides others, the limit stays raised.
     if (error instanceof SyscallError) return undefined;
     throw error;
   }
-}
-
-function parentOf(pid: number): number {
-  const stat = new TextDecoder().decode(readFile(`/proc/${pid}/stat`));
-  // pid (name) state ppid: a name may hold anything, so count from its end
-  return Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2]);
 }

@@ -4,11 +4,20 @@
  *
  * @module
  */
-import { ERRNO as E } from "../constants/errno.ts";
+import {
+  EACCES,
+  ENAMETOOLONG,
+  ENODEV,
+  ENOENT,
+  ENOEXEC,
+  ENOTDIR,
+  ESTALE,
+  ETIMEDOUT,
+} from "../constants/errno.ts";
 import { encode } from "../bytes.ts";
-import type { Builder, Label, Note } from "./builder.ts";
+import type { Builder } from "./builder.ts";
 import { variable } from "./stack.ts";
-import { type Cell, ERRNO, type Operand } from "./step.ts";
+import { type Cell, ERRNO, type Note, type Operand } from "./step.ts";
 
 /** Exit statuses of whoever can't run a program. */
 const [NOT_EXECUTABLE, NOT_FOUND] = [126, 127];
@@ -17,6 +26,9 @@ const [COLON, SLASH] = [":".charCodeAt(0), "/".charCodeAt(0)];
 
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
+
+/** After these the next directory of PATH is tried. */
+const SKIPPED = [ENOENT, ENOTDIR, ENODEV, ESTALE, ETIMEDOUT];
 
 /**
  * Replaces the process by a program.
@@ -31,90 +43,65 @@ const NAME_MAX = 255;
  *   them may be written
  * @param envp the address of its environment
  */
-export function execvp(
-  p: Builder,
-  name: string,
-  argv: Cell,
-  envp: Cell,
-): void {
-  const failure = p.cell("errno of execve");
-  const fail = (errno: Operand, next?: Label) =>
-    p.control("add", [errno, 0], { result: failure, ...(next && { next }) });
+export function execvp(p: Builder, name: string, argv: Cell, envp: Cell): void {
+  const failure = p.cell("failure");
   const failed = p.label();
+  const message = `failed to execute ${name}`;
 
   /** Tries one file; goes on behind it if that is nothing to run. */
-  function attempt(path: Operand): void {
-    const [otherwise, script, end] = [p.label(), p.label(), p.label()];
-    p.call("execve", [path, argv, envp], {
-      why: "run the program",
-      fail: otherwise,
-    });
+  const attempt = (path: Operand): void => {
+    const [otherwise, end] = [p.label(), p.label()];
+    p.call("execve", [path, argv, envp], { why: "run the program", fail: otherwise });
     p.place(otherwise);
-    fail(ERRNO);
-    p.branch("equal", ERRNO, E.ENOEXEC, script);
-    p.jump(end);
-
-    p.place(script);
-    const shell = p.control("sub", [argv, 8]);
+    p.set(failure, ERRNO);
+    p.control("equal", [ERRNO, ENOEXEC], { fail: end });
+    const [shell, noShell] = [p.control("sub", [argv, 8]), p.label()];
     p.control("store64", [argv, 0, path]);
     p.control("store64", [shell, 0, "/bin/sh"]);
-    const noShell = p.label();
     p.call("execve", ["/bin/sh", shell, envp], {
       why: "a file without #! is a shell script",
       fail: noShell,
     });
     p.place(noShell);
-    fail(ERRNO, failed);
+    p.set(failure, ERRNO, failed);
     p.place(end);
-  }
+  };
 
   /** Tries the file in each directory of PATH. */
-  function search(): void {
+  const search = (): void => {
     const path = p.cell("path", PATH_MAX + NAME_MAX + 9);
     const start: Operand = { addressOf: path };
-    const limit: Operand = { addressOf: path, offset: PATH_MAX };
     const denied = p.cell("denied");
     const from = variable(p, envp, "PATH", "/bin:/usr/bin");
 
-    const directory = p.here();
-    const to = p.control("add", [start, 0]);
-    const [again, end, file, next] = [p.here(), p.label(), p.label(), p.label()];
-    const byte = p.control("load8", [from, 0]);
+    const [directory, file, next] = [p.here(), p.label(), p.label()];
+    const size = p.control("copy", [start, from, COLON, PATH_MAX]);
+    const end = p.control("load8", [from, size]);
+    p.control("add", [from, size], { result: from });
     p.control("add", [from, 1], { result: from });
-    p.branch("equal", byte, COLON, end);
-    p.branch("equal", byte, 0, end);
-    p.control("less", [to, limit], { fail: again });
-    p.control("store8", [to, 0, byte]);
-    p.control("add", [to, 1], { result: to, next: again });
-
-    p.place(end);
-    p.branch("equal", to, limit, next); // too long for the kernel
-    p.branch("equal", to, start, file); // empty: the working directory
+    const to = p.control("add", [start, size]);
+    p.branch("equal", size, PATH_MAX, next); // too long for the kernel
+    p.branch("equal", size, 0, file); // empty: the working directory
     p.control("store8", [to, 0, SLASH]);
     p.control("add", [to, 1], { result: to });
     p.place(file);
     words(encode(name)).forEach((word, i) => p.control("store64", [to, 8 * i, word]));
     attempt(start);
-    for (const errno of [E.ENOENT, E.ENOTDIR, E.ENODEV, E.ESTALE, E.ETIMEDOUT]) {
-      p.branch("equal", failure, errno, next);
-    }
-    p.control("equal", [failure, E.EACCES], { fail: failed });
-    p.control("add", [1, 0], { result: denied });
+    for (const errno of SKIPPED) p.branch("equal", failure, errno, next);
+    p.control("equal", [failure, EACCES], { fail: failed });
+    p.set(denied, 1);
     p.place(next);
-    p.control("equal", [byte, 0], { fail: directory });
+    p.control("equal", [end, 0], { fail: directory });
     p.branch("equal", denied, 0, failed);
-    fail(E.EACCES);
-  }
+    p.set(failure, EACCES);
+  };
 
-  if (name.length === 0) fail(E.ENOENT);
-  else if (name.includes("/")) attempt(name);
-  else if (encode(name).length > NAME_MAX) fail(E.ENAMETOOLONG);
-  else {
-    fail(E.ENOENT);
-    search();
-  }
+  p.set(failure, ENOENT);
+  if (name.includes("/")) attempt(name);
+  else if (encode(name).length > NAME_MAX) p.set(failure, ENAMETOOLONG);
+  else if (name !== "") search();
   p.place(failed);
-  giveUp(p, failure, { message: `failed to execute ${name}` });
+  giveUp(p, failure, { message });
 }
 
 /**
@@ -138,23 +125,16 @@ export function anyShell(p: Builder, envp: Cell, shells: readonly string[]): voi
 function tryShell(p: Builder, path: Cell, envp: Cell): void {
   // argv[0] is "-" and what follows the last slash
   const name = p.cell("argv[0]", 8 + PATH_MAX, encode("-"));
-  const start: Operand = { addressOf: name, offset: 1 };
   const from = p.control("add", [path, 0]);
-  const to = p.control("add", [start, 0]);
-  const [again, copy, run] = [p.here(), p.label(), p.label()];
-  const byte = p.control("load8", [from, 0]);
+  const [again, failed] = [p.here(), p.label()];
+  const size = p.control("copy", [{ addressOf: name, offset: 1 }, from, SLASH, PATH_MAX]);
+  const end = p.control("load8", [from, size]);
+  p.control("add", [from, size], { result: from });
   p.control("add", [from, 1], { result: from });
-  p.control("equal", [byte, SLASH], { fail: copy });
-  p.control("add", [start, 0], { result: to, next: again });
-  p.place(copy);
-  p.control("store8", [to, 0, byte]);
-  p.branch("equal", byte, 0, run);
-  p.control("add", [to, 1], { result: to });
-  p.branch("less", to, { addressOf: name, offset: PATH_MAX }, again);
+  p.branch("equal", end, SLASH, again);
+  p.control("store8", [{ addressOf: name, offset: 1 }, size, 0]);
 
-  p.place(run);
   const argv = p.cell("argv", 16, [{ addressOf: name }, 0]);
-  const failed = p.label();
   p.call("execve", [path, { addressOf: argv }, envp], { why: "run a login shell", fail: failed });
   p.place(failed);
 }
@@ -163,7 +143,7 @@ function giveUp(p: Builder, errno: Cell, note: Note): void {
   p.when(
     "equal",
     errno,
-    E.ENOENT,
+    ENOENT,
     () => p.control("raise", [errno], { ...note, status: NOT_FOUND }),
     () => p.control("raise", [errno], { ...note, status: NOT_EXECUTABLE }),
   );

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO } from "../constants/errno.ts";
+import { EINVAL } from "../constants/errno.ts";
 import { SyscallError } from "../errno.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, open } from "../fcntl.ts";
 import { memfdCreate, MFD_CLOEXEC, MFD_EXEC } from "../mman.ts";
@@ -30,7 +30,7 @@ function memfd(name: string): number {
     return memfdCreate(name, MFD_CLOEXEC | MFD_EXEC);
   } catch (error) {
     // Before Linux 6.3 every memfd is executable and the flag unknown.
-    if (!isErrno(error, ERRNO.EINVAL)) throw error;
+    if (!isErrno(error, EINVAL)) throw error;
     return memfdCreate(name, MFD_CLOEXEC);
   }
 }

@@ -4,68 +4,65 @@
  *
  * @module
  */
+import { encode } from "../bytes.ts";
 import { ERROR_TEXTS } from "../constants/errno.ts";
 import { plan } from "./builder.ts";
 import { MESSAGE_OFFSET } from "./layout.ts";
 import { type Cell, ERRNO, FAILED, type Operand, type Plan } from "./step.ts";
 
 const STDERR = 2;
+const TEXT_MAX = 4096;
 
 /** The plan with a failure that reports the failed step and exits. */
 export function reporting(base: Plan): Plan {
   const whole = plan(base.name, (p) => {
     const iov = p.cell("iov", 3 * 16);
-    const part = (index: number, address: Operand, length: Operand) => {
+    const part = (index: number, address: Operand, length: Operand): void => {
       p.control("store64", [{ addressOf: iov }, 16 * index, address]);
       p.control("store64", [{ addressOf: iov }, 16 * index + 8, length]);
     };
-    const field = (of: Cell, offset: number) => p.control("load64", [of, offset]);
+    const field = (of: Cell, index: number): Cell => p.control("load64", [of, 8 * index]);
 
-    const message = field(FAILED, MESSAGE_OFFSET);
-    part(0, field(message, 0), field(message, 8));
+    const message = field(FAILED, MESSAGE_OFFSET / 8);
+    part(0, field(message, 0), field(message, 1));
 
-    const subject = field(message, 16);
-    const none = p.label();
-    p.branch("equal", subject, 0, none);
-    const text = field(subject, 0);
-    const length = p.cell("length");
-    const [again, end] = [p.here(), p.label()];
-    p.branch("equal", p.control("load8", [text, length]), 0, end);
-    p.control("add", [length, 1], { result: length, next: again });
-    p.place(end);
-    part(1, text, length);
-    p.place(none);
+    const cell = field(message, 2);
+    const plain = p.label();
+    p.branch("equal", cell, 0, plain);
+    const subject = p.cell("subject", TEXT_MAX);
+    const text = field(cell, 0);
+    const length = p.control("copy", [{ addressOf: subject }, text, 0, TEXT_MAX]);
+    part(1, { addressOf: subject }, length);
+    p.place(plain);
 
-    const { texts, offsets } = errorTexts();
-    const number = p.control("add", [ERRNO, 0]);
+    // The line of the errno, counted off from the first.
+    const line = p.control("add", [encode(LINES), 0]);
+    const count = p.control("add", [ERRNO, 0]);
     const known = p.label();
-    p.branch("less", number, ERROR_TEXTS.length, known);
-    p.control("add", [ERROR_TEXTS.length, 0], { result: number });
+    p.branch("less", count, ERROR_TEXTS.length, known);
+    p.set(count, ERROR_TEXTS.length);
     p.place(known);
-    const pair = p.control("load32", [
-      offsets,
-      p.control("shl", [number, 1]),
+    const [again, found] = [p.here(), p.label()];
+    const size = p.control("copy", [
+      { addressOf: p.cell("line", TEXT_MAX) },
+      line,
+      "\n".charCodeAt(0),
+      TEXT_MAX,
     ]);
-    const from = p.control("and", [pair, 0xffff]);
-    const to = p.control("shr", [pair, 16]);
-    part(2, p.control("add", [texts, from]), p.control("sub", [to, from]));
+    p.branch("equal", count, 0, found);
+    p.control("add", [line, size], { result: line });
+    p.control("add", [line, 1], { result: line });
+    p.control("sub", [count, 1], { result: count, next: again });
+    p.place(found);
+    part(2, line, p.control("add", [size, 1]));
 
     const exit = p.label();
     p.call("writev", [STDERR, { addressOf: iov }, 3], { fail: exit });
     p.place(exit);
-    p.call("exit_group", [field(message, 24)]);
+    p.call("exit_group", [field(message, 3)]);
   }, base);
   return { ...whole, failure: base.steps.length };
 }
 
-/** Every text as `: text\n`, one behind the other, and where each begins (u16). */
-function errorTexts(): { texts: Uint8Array; offsets: Uint8Array } {
-  const lines = [...ERROR_TEXTS, "Unknown error"].map((text) => `: ${text}\n`);
-  const offsets = new Uint16Array(lines.length + 1);
-  let end = 0;
-  lines.forEach((line, i) => offsets[i + 1] = end += line.length);
-  return {
-    texts: new TextEncoder().encode(lines.join("")),
-    offsets: new Uint8Array(offsets.buffer),
-  };
-}
+/** `: text` for each errno, and one for all above. */
+const LINES = `: ${ERROR_TEXTS.join("\n: ")}\n: Unknown error\n`;

@@ -37,25 +37,15 @@ export function variable(
   name: string,
   fallback: Operand,
 ): Cell {
-  const { word, mask, size } = prefix(`${name}=`);
-  const value = p.control("add", [fallback, 0]);
-  const entry = p.control("add", [envp, 0]);
-  const [again, next, end] = [p.here(), p.label(), p.label()];
-  const text = p.control("load64", [entry, 0]);
-  p.branch("equal", text, 0, end);
+  const bytes = new Uint8Array(8);
+  const { written } = new TextEncoder().encodeInto(`${name}=`, bytes);
+  const word = new DataView(bytes.buffer).getBigUint64(0, true);
   // Behind the last string of a stack lie 8 bytes more, so a word can be read.
-  const start = p.control("and", [p.control("load64", [text, 0]), mask]);
-  p.control("equal", [start, word], { fail: next });
-  p.control("add", [text, size], { result: value, next: end });
-  p.place(next);
-  p.control("add", [entry, 8], { result: entry, next: again });
+  const found = p.control("find", [envp, word, (1n << BigInt(8 * written)) - 1n]);
+  const value = p.control("add", [found, written]);
+  const end = p.label();
+  p.control("equal", [found, 0], { fail: end });
+  p.set(value, fallback);
   p.place(end);
   return value;
-}
-
-function prefix(text: string): { word: bigint; mask: bigint; size: number } {
-  const bytes = new Uint8Array(8);
-  const { written: size } = new TextEncoder().encodeInto(text, bytes);
-  const word = new DataView(bytes.buffer).getBigUint64(0, true);
-  return { word, mask: (1n << BigInt(8 * size)) - 1n, size };
 }

@@ -27,6 +27,8 @@ export const CONTROL = [
   "store64",
   "equal", // branches: next when a = b, else fail
   "less", // branches: next when a < b (unsigned), else fail
+  "find", // the first of the strings in array a that begins with word b, as far as mask c goes; or 0
+  "copy", // copies bytes to a from b, up to a NUL, a byte c, or d bytes; their number
   "decimal", // writes a in decimal at address b; the address behind it
   "raise", // fails with errno a, as a system call would
 ] as const;
@@ -42,14 +44,20 @@ export type CallName = keyof Signatures;
  * call fills. As an operand it stands for the 64-bit value in it.
  */
 export interface Cell {
-  /** Its number within the plan. */
-  readonly cell: number;
-  /** What a person calls it. */
-  readonly name: string;
+  /** Where it lies in the plan's writable memory. */
+  readonly offset: number;
   /** Its size in bytes. */
   readonly size: number;
-  /** What it holds at the start, as 64-bit words or bytes; zeros if absent. */
-  readonly init?: Uint8Array | readonly Operand[];
+  /** What a person calls it. */
+  readonly name: string;
+}
+
+/** What a cell holds at the start, if not zeros: bytes, or 64-bit words. */
+export interface Initial {
+  /** The cell. */
+  readonly cell: Cell;
+  /** Its contents. */
+  readonly value: Uint8Array | readonly Operand[];
 }
 
 /** An argument of a step. */
@@ -68,14 +76,30 @@ export type Operand =
   /** The address of a NULL-terminated array of these. */
   | { readonly list: readonly Operand[] };
 
-/** What a failing step tells, and how the program then ends. */
-export interface Message {
-  /** The text between the program's name and the text of the errno. */
-  readonly text: string;
-  /** The address of a NUL-terminated string that follows the text. */
+/** A place among the steps: the index of the step there, once it is known. */
+export interface Label {
+  /** The index. */
+  at?: number;
+}
+
+/** What else there is to say of a step. */
+export interface Note {
+  /** Why it is made, in one short sentence. */
+  readonly why?: string;
+  /** What is said when it fails, between the program's name and the errno's text; the name of the call if absent. */
+  readonly message?: string;
+  /** The address of a string that ends the message. */
   readonly subject?: Cell;
-  /** The exit status. */
-  readonly status: number;
+  /** The exit status when it fails; 1 if absent. */
+  readonly status?: number;
+  /** The errnos that count as success. */
+  readonly accept?: readonly number[];
+  /** Where to go on when it fails; the plan's failure if absent. */
+  readonly fail?: Label;
+  /** Where to go on after success; the step behind it if absent. */
+  readonly next?: Label;
+  /** The cell for the result, if not one of its own. */
+  readonly result?: Cell;
 }
 
 /** One step of a plan. */
@@ -86,18 +110,10 @@ export interface Step {
   readonly args: readonly Operand[];
   /** Where the result goes: what a system call returns, errors as `-errno`. */
   readonly result: Cell;
-  /** The index of the step after success. */
-  readonly next: number;
-  /** The index of the step after failure; absent: the plan's failure. */
-  readonly fail?: number;
-  /** The errnos that count as success. */
-  readonly accept?: readonly number[];
-  /** What is said when it fails and the plan's failure is reached. */
-  readonly message?: Message;
   /** Which of the plan's processes makes it. */
   readonly who: string;
-  /** Why, in one short sentence. */
-  readonly why?: string;
+  /** What else there is to say. */
+  readonly note: Note;
 }
 
 /** A plan. */
@@ -106,22 +122,25 @@ export interface Plan {
   readonly name: string;
   /** The steps. */
   readonly steps: readonly Step[];
-  /** The index of the step that comes first; 0 if absent. */
-  readonly start?: number;
-  /** How many cells are in use. */
-  readonly cells: number;
-  /** Cells whose value counts though no step uses it. */
-  readonly kept?: readonly Cell[];
-  /** The index of the step that follows a failure no step has a way around. */
+  /** The index of the step that comes first. */
+  readonly start: number;
+  /** The index of the step after a failure that no step has a way around, once there is one. */
   readonly failure?: number;
+  /** The size of the writable memory. */
+  readonly dataSize: number;
+  /** What is not zero in it at the start. */
+  readonly initial: readonly Initial[];
 }
 
 /** The context, which the interpreter itself writes. */
-export const CONTEXT: readonly [Cell, Cell, Cell] = [
-  { cell: 0, name: "stack", size: 8 },
-  { cell: 1, name: "failed step", size: 8 },
-  { cell: 2, name: "errno", size: 8 },
+const CONTEXT: readonly [Cell, Cell, Cell] = [
+  { offset: 0, size: 8, name: "stack" },
+  { offset: 8, size: 8, name: "failed step" },
+  { offset: 16, size: 8, name: "errno" },
 ];
+
+/** The size of the context, behind which a plan's own cells lie. */
+export const CONTEXT_SIZE = 24;
 
 /** The stack pointer at the start: in an executable, the address of argc. */
 export const STACK: Cell = CONTEXT[0];
@@ -133,4 +152,9 @@ export const ERRNO: Cell = CONTEXT[2];
 /** Whether `op` is a control operation. */
 export function isControl(op: string): op is ControlName {
   return (CONTROL as readonly string[]).includes(op);
+}
+
+/** Whether an operand is the value in a cell. */
+export function isCell(operand: Operand): operand is Cell {
+  return typeof operand === "object" && "size" in operand;
 }

@@ -19,7 +19,7 @@
 # a step
 .set OP, 0            # u32: system call number; with bit 31: a control operation
 .set REFS, 4          # u8:  bit i: argument i is the address of the value
-.set RESULT, 8        # u64: where the result goes, or 0
+.set RESULT, 8        # u64: where the result goes
 .set NEXT, 16         # u64: the step after success
 .set FAIL, 24         # u64: the step after failure
 .set ACCEPT, 32       # u64: bit n: errno n counts as success
@@ -35,14 +35,6 @@
         shr     ecx, 1
         jnc     1f
         mov     \register, [\register]
-1:
-.endm
-
-        # rax goes where the step says
-.macro store
-        mov     rcx, [rbx + RESULT]
-        jrcxz   1f
-        mov     [rcx], rax
 1:
 .endm
 
@@ -67,7 +59,8 @@ step:
         js      control
 
         syscall
-        store
+        mov     rcx, [rbx + RESULT]
+        mov     [rcx], rax
         cmp     rax, -4095
         jb      next
         mov     rcx, rax
@@ -84,7 +77,8 @@ otherwise:
         jmp     step
 
 done:
-        store
+        mov     rcx, [rbx + RESULT]
+        mov     [rcx], rax
 next:
         mov     rbx, [rbx + NEXT]
         jmp     step
@@ -98,7 +92,7 @@ control:
 
         # The order is that of CONTROL in step.ts.
 operations:
-        .irp    name, add, sub, and, or, shl, shr, load8, load32, load64, store8, store32, store64, equal, less, decimal, raise
+        .irp    name, add, sub, and, or, shl, shr, load8, load32, load64, store8, store32, store64, equal, less, find, copy, decimal, raise
         .byte   op_\name - operations
         .endr
 
@@ -153,6 +147,34 @@ op_less:
         cmp     rdi, rsi
         jb      next
         jmp     otherwise
+
+        # find strings, word, mask: the first of a NULL-terminated array of strings
+        # that begins with the word, as far as the mask goes; or 0
+op_find:
+        mov     rax, [rdi]
+        test    rax, rax
+        jz      done
+        mov     rcx, [rax]
+        and     rcx, rdx
+        cmp     rcx, rsi
+        je      done
+        add     rdi, 8
+        jmp     op_find
+
+        # copy to, from, stop, limit: copies bytes up to a NUL, a stop or the limit;
+        # the result is their number
+op_copy:
+        xor     eax, eax
+1:      cmp     rax, r10
+        je      done
+        movzx   ecx, byte ptr [rsi + rax]
+        test    ecx, ecx
+        jz      done
+        cmp     ecx, edx
+        je      done
+        mov     [rdi + rax], cl
+        inc     rax
+        jmp     1b
 
         # decimal number, address: the result is the address behind the last digit
 op_decimal:
