@@ -106,6 +106,13 @@ const functions = {
   // int statx(int dirfd, const char *path, int flags, unsigned int mask,
   //           struct statx *statxbuf);
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  // struct passwd *getpwnam(const char *name);
+  getpwnam: { parameters: ["buffer"], result: "pointer" },
+  // struct passwd *getpwuid(uid_t uid);
+  getpwuid: { parameters: ["u32"], result: "pointer" },
+  // struct group *getgrnam(const char *name);
+  getgrnam: { parameters: ["buffer"], result: "pointer" },
+
   // long syscall(long number, ...): for what libc lacks
   syscall: {
     parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"],

@@ -5,9 +5,19 @@
  */
 import { ENOENT } from "../ffi/constants/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../ffi/constants/fcntl.ts";
+import { encode } from "../ffi/bytes.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
-import type { Note } from "../ffi/plan/step.ts";
-import type { Operand } from "../ffi/plan/step.ts";
+import type { Cell, Note, Operand } from "../ffi/plan/step.ts";
+
+/** What else there is to say of a file that is written. */
+export interface WriteNote extends Note {
+  /** Whether it does not matter if there is no such file. */
+  readonly optional?: boolean;
+  /** What is said when it can't be opened. */
+  readonly cannotOpen?: string;
+  /** What is said when it can't be written. */
+  readonly cannotWrite?: string;
+}
 
 /** Writes bytes to a file that exists. */
 export function writeFile(
@@ -15,17 +25,32 @@ export function writeFile(
   path: string,
   bytes: Operand,
   size: Operand,
-  note: Note & { optional?: boolean } = {},
+  note: WriteNote = {},
 ): void {
-  const { optional, ...rest } = note;
+  const {
+    optional,
+    why,
+    cannotOpen = `cannot open ${path}`,
+    cannotWrite = `write failed ${path}`,
+  } = note;
   const missing = p.label();
   const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
-    ...rest,
-    message: `cannot open ${path}`,
+    ...(why !== undefined && { why }),
+    message: cannotOpen,
     ...(optional && { accept: [ENOENT] }),
   });
   if (optional) p.branch("equal", fd, -ENOENT, missing);
-  p.call("write", [fd, bytes, size], { message: `write failed ${path}` });
+  p.call("write", [fd, bytes, size], { message: cannotWrite });
   p.call("close", [fd]);
   p.place(missing);
+}
+
+/** The address of `/proc/PID` and what follows, for a process that is only known at the run. */
+export function procPath(p: Builder, pid: Cell, rest: string): Cell {
+  const prefix = encode("/proc/");
+  const size = encode(rest).length;
+  const path = p.cell("path", prefix.length + 10 + size + 1, prefix);
+  const end = p.control("decimal", [pid, { addressOf: path, offset: prefix.length }]);
+  p.control("copy", [end, rest, 0, size]);
+  return p.control("add", [{ addressOf: path }, 0]);
 }

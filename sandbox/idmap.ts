@@ -4,9 +4,15 @@
  * @module
  */
 import { encode } from "../ffi/bytes.ts";
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../ffi/constants/fcntl.ts";
+import { SIGNALS } from "../ffi/constants/signal.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
+import { execvp } from "../ffi/plan/execvp.ts";
+import { environment } from "../ffi/plan/stack.ts";
 import type { Cell } from "../ffi/plan/step.ts";
-import { writeFile } from "./files.ts";
+import { procPath, writeFile } from "./files.ts";
+import { exitUnlessDone, forkHelper, type Helper } from "./helper.ts";
+import type { IdRange } from "./idranges.ts";
 
 /** An id inside the namespace; `"current"` is the same one as outside. */
 export type InsideId = number | "current";
@@ -41,6 +47,83 @@ export function mapUser(p: Builder, inside: InsideId, outside: Cell): void {
 export function mapGroup(p: Builder, inside: InsideId, outside: Cell): void {
   setgroups(p, "deny");
   mapOne(p, "/proc/self/gid_map", inside, outside, "one group id is known inside");
+}
+
+/** The maps of ranges; a kind that has none is not written. */
+export interface IdRanges {
+  /** User ids. */
+  readonly users: readonly IdRange[];
+  /** Group ids. */
+  readonly groups: readonly IdRange[];
+}
+
+/**
+ * Forks a helper that writes maps of ranges. It stays in the old user namespace:
+ * root there writes them, anybody else asks newuidmap(1) and newgidmap(1).
+ */
+export function forkMapper(p: Builder, { users, groups }: IdRanges): Helper {
+  const process = p.call("getpid", []);
+  return forkHelper(p, "write the id maps from the old user namespace", () => {
+    const uid = p.call("geteuid", []);
+    p.when("equal", uid, 0, () => {
+      writeRanges(p, process, "uid_map", users);
+      writeRanges(p, process, "gid_map", groups);
+    }, () => {
+      if (users.length > 0 && groups.length > 0) {
+        const first = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], { message: "fork failed" });
+        p.when("equal", first, 0, () => runMapper(p, process, "newuidmap", users));
+        exitUnlessDone(p, first);
+      } else if (users.length > 0) {
+        runMapper(p, process, "newuidmap", users);
+      }
+      if (groups.length > 0) runMapper(p, process, "newgidmap", groups);
+    });
+  });
+}
+
+function writeRanges(
+  p: Builder,
+  process: Cell,
+  file: "uid_map" | "gid_map",
+  ranges: readonly IdRange[],
+): void {
+  if (ranges.length === 0) return;
+  const lines = ranges.map(({ inside, outside, count }) => `${inside} ${outside} ${count}\n`);
+  const text = lines.join("");
+  const path = procPath(p, process, `/${file}`);
+  const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
+    message: "could not open ",
+    subject: path,
+  });
+  p.call("write", [fd, text, text.length], {
+    why: "ids of these ranges are known inside",
+    message: "failed to write ",
+    subject: path,
+  });
+  p.call("close", [fd]);
+}
+
+/** Replaces this process by one of the setuid programs that may write maps. */
+function runMapper(
+  p: Builder,
+  process: Cell,
+  name: "newuidmap" | "newgidmap",
+  ranges: readonly IdRange[],
+): void {
+  const pid = p.cell("pid", 16);
+  p.control("decimal", [process, { addressOf: pid }]);
+  const numbers = ranges.flatMap(({ inside, outside, count }) =>
+    [inside, outside, count].map(String)
+  );
+  // The word before the arguments is for the shell, if this were a script.
+  const argv = p.cell("argv", 8 * (numbers.length + 4), [
+    0,
+    name,
+    { addressOf: pid },
+    ...numbers,
+    0,
+  ]);
+  execvp(p, name, p.control("add", [{ addressOf: argv }, 8]), environment(p));
 }
 
 /** Allows or forbids setgroups(2) in this user namespace; before Linux 3.19 there is no such file. */

@@ -13,7 +13,9 @@ import {
   MS_SHARED,
   MS_SLAVE,
 } from "../ffi/constants/mount.ts";
+import { encode } from "../ffi/bytes.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
+import { writeFile } from "./files.ts";
 
 /**
  * What becomes of mounts and unmounts between a new mount namespace and the old
@@ -69,4 +71,22 @@ export function changeRoot(p: Builder, directory: string): void {
 /** Changes the working directory. */
 export function changeDirectory(p: Builder, directory: string): void {
   p.call("chdir", [directory], { message: `cannot chdir to '${directory}'` });
+}
+
+/** Where the kernel keeps its binary formats, see binfmt_misc in its documentation. */
+export const BINFMT_DIRECTORY = "/proc/sys/fs/binfmt_misc";
+
+/** Mounts a binfmt_misc: one of this user namespace, since Linux 6.7. */
+export function mountBinfmt(p: Builder, directory: string): void {
+  p.call("mount", ["binfmt_misc", directory, "binfmt_misc", MS_NOSUID | MS_NOEXEC | MS_NODEV, 0], {
+    why: "binary formats of this user namespace",
+    message: `mount ${directory} failed`,
+  });
+}
+
+/** Registers an interpreter, in the format of binfmt_misc. */
+export function registerInterpreter(p: Builder, directory: string, format: string): void {
+  writeFile(p, `${directory}/register`, format, encode(format).length, {
+    why: "run binaries of this format by this interpreter",
+  });
 }

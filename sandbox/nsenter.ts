@@ -73,7 +73,7 @@ export function nsenterPlan(want: Nsenter): Plan {
       changeGroup(p, gid, ids);
     }
     if (uid !== undefined) changeUser(p, uid, ids);
-    runProgram(p, want.program, want.shells);
+    runProgram(p, want.program, want);
   });
 }
 

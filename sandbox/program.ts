@@ -21,17 +21,21 @@ export function nameProcess(p: Builder, name: string): void {
   p.call("prctl", [PR_SET_NAME, name, 0, 0, 0], { why: "the name that ps shows" });
 }
 
-/**
- * Runs the program in this process; without one the user's shell.
- *
- * @param shells what else is tried when SHELL can't be run
- */
+/** How a program is run. */
+export interface Running {
+  /** What else is tried when there is no program and SHELL can't be run. */
+  readonly shells?: readonly string[] | undefined;
+  /** The whole environment; as it is if absent. */
+  readonly environment?: readonly string[] | undefined;
+}
+
+/** Runs the program in this process; without one the user's shell. */
 export function runProgram(
   p: Builder,
   program: Program | undefined,
-  shells?: readonly string[],
+  { shells, environment: list }: Running = {},
 ): void {
-  const envp = environment(p);
+  const envp = list ? p.control("add", [{ list }, 0]) : environment(p);
   if (program) execvp(p, program.name, argument(p, program.index), envp);
   else if (shells) anyShell(p, envp, shells);
   else shell(p, envp);

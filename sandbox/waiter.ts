@@ -9,10 +9,10 @@
  *
  * @module
  */
-import { EINTR, EINVAL } from "../ffi/constants/errno.ts";
+import { EINTR, EINVAL, ESRCH } from "../ffi/constants/errno.ts";
 import { PR_SET_PDEATHSIG } from "../ffi/constants/prctl.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../ffi/constants/signal.ts";
-import { WUNTRACED } from "../ffi/constants/wait.ts";
+import { WNOHANG, WUNTRACED } from "../ffi/constants/wait.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
 import type { Cell, Operand } from "../ffi/plan/step.ts";
 
@@ -68,7 +68,7 @@ export interface Waiting {
 /** Waits for the child and ends as it ended: with its status, or by the same signal. */
 export function waitFor(p: Builder, child: Cell, { relayStop, unblock }: Waiting): void {
   const status = p.cell("status");
-  const [again, killed] = [p.here(), p.label()];
+  const again = p.here();
   const pid = p.call("wait4", [child, { addressOf: status }, relayStop ? WUNTRACED : 0, 0], {
     why: "wait for the child",
     message: "waitpid failed",
@@ -76,15 +76,24 @@ export function waitFor(p: Builder, child: Cell, { relayStop, unblock }: Waiting
   });
   p.branch("equal", pid, -EINTR, again);
 
-  // wait(2): the low byte is 0 after an exit, 0x7f of a stop, else the signal
-  // and 0x80 for a core dump; the next byte is the exit status
-  const low = p.control("load8", [{ addressOf: status }, 0]);
   if (relayStop) {
+    const low = p.control("load8", [{ addressOf: status }, 0]);
     p.when("equal", low, 0x7f, () => {
       killSelf(p, SIGSTOP, "stop with the child");
       p.call("kill", [child, SIGCONT], { why: "continue with the parent", next: again });
     });
   }
+  endAs(p, status, unblock);
+}
+
+/**
+ * Ends as a child did. The low byte of its status, see wait(2), is 0 after an
+ * exit, 0x7f of a stop, else the signal and 0x80 for a core dump; the next byte
+ * is the exit status.
+ */
+function endAs(p: Builder, status: Cell, unblock: boolean): void {
+  const killed = p.label();
+  const low = p.control("load8", [{ addressOf: status }, 0]);
   const signal = p.control("and", [low, 0x7f]);
   p.control("equal", [signal, 0], { fail: killed });
   p.call("exit_group", [p.control("load8", [{ addressOf: status }, 1])], {
@@ -105,6 +114,35 @@ export function waitFor(p: Builder, child: Cell, { relayStop, unblock }: Waiting
   }
   killSelf(p, signal, "die of the signal that killed the child");
   p.call("exit_group", [1], { why: "as process 1 of a pid namespace one survives it" });
+}
+
+/**
+ * Waits as {@linkcode waitFor} does, and passes SIGINT and SIGTERM on to the
+ * child: they are blocked, as is SIGCHLD, and taken one by one.
+ */
+export function forwardTo(p: Builder, child: Cell, { unblock }: Pick<Waiting, "unblock">): void {
+  const wanted = bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD);
+  const set = p.cell("INT TERM CHLD", SIGSET, [wanted]);
+  const done = p.label();
+  // Blocked, so that it is kept though its default is to be ignored.
+  p.call("rt_sigprocmask", [SIG_BLOCK, { addressOf: set }, 0, SIGSET], {
+    message: "sigprocmask block failed",
+  });
+  const again = p.here();
+  const status = p.cell("status");
+  const ended = p.call("wait4", [child, { addressOf: status }, WNOHANG, 0], {
+    message: "waitpid failed",
+  });
+  p.branch("equal", ended, child, done);
+  const signal = p.call("rt_sigtimedwait", [{ addressOf: set }, 0, 0, SIGSET], {
+    why: "a signal to pass on, or the child's end",
+    accept: [EINTR],
+  });
+  p.branch("equal", signal, SIGCHLD, again);
+  p.branch("equal", signal, -EINTR, again);
+  p.call("kill", [child, signal], { why: "pass it on", accept: [ESRCH], next: again });
+  p.place(done);
+  endAs(p, status, unblock);
 }
 
 function killSelf(p: Builder, signal: Operand, why: string): void {

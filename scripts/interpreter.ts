@@ -20,6 +20,7 @@ export interface Source {
 /** The interpreters that there are. */
 export const SOURCES: readonly Source[] = [
   { name: "x86_64", tools: "x86_64-linux-gnu-" },
+  { name: "aarch64", tools: "aarch64-linux-gnu-" },
 ];
 
 const folder = new URL("../ffi/plan/", import.meta.url);

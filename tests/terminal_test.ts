@@ -44,18 +44,14 @@ const TARGETS = [
 
 for (const { options, needs } of TARGETS) {
   terminalTest(`nsenter --pid: a shell beside a process of unshare ${options}`, async (t) => {
-    const target = await startTarget(options);
-    try {
-      await t.type(`${TASK} nsenter --pid ${target.pid}`);
-      await t.promptOf("inside");
-      for (const type of ["uts", "mnt", "pid", "net", "user"]) {
-        const namespace = Deno.readLinkSync(`/proc/${target.pid}/ns/${type}`);
-        assertEquals(await t.answer(`readlink /proc/self/ns/${type}`), namespace);
-      }
-      await useShell(t);
-    } finally {
-      await target.end();
+    const target = await t.target(options);
+    await t.type(`${TASK} nsenter --pid ${target}`);
+    await t.promptOf("inside");
+    for (const type of ["uts", "mnt", "pid", "net", "user"]) {
+      const namespace = Deno.readLinkSync(`/proc/${target}/ns/${type}`);
+      assertEquals(await t.answer(`readlink /proc/self/ns/${type}`), namespace);
     }
+    await useShell(t);
   }, needs);
 }
 
@@ -90,7 +86,7 @@ async function useShell(t: Terminal): Promise<void> {
   assertMatch(await t.promptOf("inside"), /\n\[1\]\+ +Stopped +sleep 100$/);
   assertEquals(state(job), "stopped");
   assertEquals(await t.answer("bg"), "[1]+ sleep 100 &");
-  await until("the job runs again", () => state(job) === "running");
+  await until("the job runs again", () => state(job) === "sleeping");
   await t.answer("kill %1; wait");
   assertEquals(state(job), "gone");
 
@@ -106,15 +102,10 @@ terminalTest("unshare -f: Ctrl-Z, fg and Ctrl-C act as on the real tool", async 
 });
 
 terminalTest("nsenter -p: Ctrl-Z, fg and Ctrl-C act as on the real tool", async (t) => {
-  const target = await startTarget("-Urpf --mount-proc");
-  try {
-    const command = `nsenter -t ${target.pid} -U -p sleep 1000`;
-    const real = await stopAndResume(t, command, "nsenter");
-    const ours = await stopAndResume(t, `${RUN} ${command}`, "nsenter");
-    assertEquals(ours, real);
-  } finally {
-    await target.end();
-  }
+  const command = `nsenter -t ${await t.target("-Urpf --mount-proc")} -U -p sleep 1000`;
+  const real = await stopAndResume(t, command, "nsenter");
+  const ours = await stopAndResume(t, `${RUN} ${command}`, "nsenter");
+  assertEquals(ours, real);
 });
 
 /** Stops a command that waits for `sleep`, resumes and ends it; what bash says of it. */
@@ -132,9 +123,16 @@ async function stopAndResume(t: Terminal, command: string, tool: string): Promis
   say(await t.answer("jobs"));
   assertMatch(said.at(-1)!, /^\[1\]\+ Stopped COMMAND$/);
 
-  await t.type("fg");
-  await t.foreground(tool);
-  await until("both run again", both("running"));
+  // The waiter of nsenter stops with its child. If it wakes before its child
+  // does, which is chance, it takes it for stopped and stops once more.
+  let resumed: "both" | "none";
+  do {
+    await t.type("fg");
+    resumed = await until(
+      "both run, or are stopped",
+      async () => both("sleeping")() ? "both" : await t.hasPrompt() && "none",
+    );
+  } while (resumed === "none");
   await t.press("C-c");
   say(await t.promptOf("outer"));
   await until("both have ended", both("gone"));
@@ -148,13 +146,8 @@ terminalTest("deno task runs the tools in the caller's directory", async (t) => 
   for (const directory of [t.scratch, "/", join(PROJECT, "commands")]) {
     assertEquals(await t.answer(`cd ${directory}; ${TASK} unshare pwd`), directory);
   }
-  const target = await startTarget("-Ur");
-  try {
-    const command = `${TASK} nsenter -t ${target.pid} -U pwd`;
-    assertEquals(await t.answer(`cd ${t.scratch}; ${command}`), t.scratch);
-  } finally {
-    await target.end();
-  }
+  const command = `${TASK} nsenter -t ${await t.target("-Ur")} -U pwd`;
+  assertEquals(await t.answer(`cd ${t.scratch}; ${command}`), t.scratch);
 });
 
 terminalTest("deno task finds the project from a directory in it", async (t) => {
@@ -179,14 +172,22 @@ terminalTest("deno task runs in the directory of a shell that deno task started"
 type Prompt = "outer" | "inside";
 
 /** A terminal in which a bash runs. */
-interface Terminal {
+interface Terminal extends Screen {
   /** A directory of the test's own. */
   scratch: string;
+  /** Starts a `sleep` in new namespaces that lives as long as the test; its pid. */
+  target(options: string): Promise<number>;
+}
+
+/** What is typed at a terminal and what it shows. */
+interface Screen {
   /** Types a line and Enter, once there is a prompt. */
   type(line: string): Promise<void>;
   /** Presses a key, as tmux calls it. */
   press(key: string): Promise<void>;
-  /** What has been shown between the last typed line and the prompt that follows. */
+  /** Whether a shell has prompted since a line was typed. */
+  hasPrompt(): Promise<boolean>;
+  /** Waits until this shell has prompted; what is shown between the last two prompts. */
   promptOf(shell: Prompt): Promise<string>;
   /** What a command shows before the same shell prompts again. */
   answer(line: string): Promise<string>;
@@ -199,6 +200,7 @@ async function atTerminal(fn: (terminal: Terminal) => Promise<void>): Promise<vo
   const home = join(scratch, "home");
   Deno.mkdirSync(home);
   Deno.writeTextFileSync(join(home, ".bash_profile"), "PS1='inside> '\nunset PROMPT_COMMAND\n");
+  const denoDir = await cacheDirectory();
   const tmux = async (...args: string[]): Promise<string> => {
     const { success, stdout, stderr } = await new Deno.Command("tmux", {
       args: ["-S", join(scratch, "sock"), "-f", "/dev/null", ...args],
@@ -206,7 +208,7 @@ async function atTerminal(fn: (terminal: Terminal) => Promise<void>): Promise<vo
       env: {
         PATH,
         HOME: home,
-        DENO_DIR: await denoDir(),
+        DENO_DIR: denoDir,
         LC_ALL: "C.UTF-8",
         TERM: "xterm",
         SHELL: find("bash")!,
@@ -225,15 +227,22 @@ async function atTerminal(fn: (terminal: Terminal) => Promise<void>): Promise<vo
   const shell = ["bash", "--noprofile", "--norc", "-i"];
   await tmux("new-session", "-d", ...size, "--", ...shell);
   const pane = Number(await tmux("display-message", "-p", "#{pane_pid}"));
+  const targets: Deno.ChildProcess[] = [];
   try {
-    await fn(terminal(tmux, pane, scratch));
+    await fn({
+      ...terminal(tmux, pane),
+      scratch,
+      target: (options) => startTarget(options, targets),
+    });
   } catch (error) {
     const screen = await tmux("capture-pane", "-p", "-J", "-S", "-").catch(() => "");
     throw new Error(`${error}\n--- the screen\n${screen.trimEnd()}\n---`, { cause: error });
   } finally {
-    const processes = [pane, ...descendants(pane)];
+    const roots = [pane, ...targets.map(({ pid }) => pid)];
+    const processes = roots.flatMap((pid) => [...descendants(pid), pid]);
     await tmux("kill-server").catch(() => {});
-    for (const pid of processes) await end(pid);
+    await end(processes);
+    for (const { status } of targets) await status;
     Deno.removeSync(scratch, { recursive: true });
   }
 }
@@ -241,8 +250,7 @@ async function atTerminal(fn: (terminal: Terminal) => Promise<void>): Promise<vo
 function terminal(
   tmux: (...args: string[]) => Promise<string>,
   pane: number,
-  scratch: string,
-): Terminal {
+): Screen {
   /** How many prompts there were when the last line was typed, and the last of them. */
   let [before, shell] = [0, "outer" as Prompt];
   const screen = async (): Promise<string[]> => {
@@ -251,15 +259,14 @@ function terminal(
   };
   const prompts = (lines: string[]) =>
     lines.flatMap((line, i) => /^(outer|inside)>( |$)/.test(line) ? [i] : []);
-  const waiting = (lines: string[]) =>
+  const prompting = (lines: string[]) =>
     lines.at(-1)!.match(/^(outer|inside)>$/)?.[1] as Prompt | undefined;
 
-  const t: Terminal = {
-    scratch,
+  const t: Screen = {
     async type(line): Promise<void> {
       await until(`a prompt for ${line}`, async () => {
         const lines = await screen();
-        const prompt = waiting(lines);
+        const prompt = prompting(lines);
         if (prompt) [before, shell] = [prompts(lines).length, prompt];
         return prompt;
       });
@@ -269,15 +276,16 @@ function terminal(
     async press(key): Promise<void> {
       await tmux("send-keys", key);
     },
-    promptOf: (expected) =>
-      until(`the prompt of the ${expected} shell`, async () => {
-        const lines = await screen();
-        const at = prompts(lines);
-        const prompt = waiting(lines);
-        if (!prompt || at.length <= before) return undefined;
-        assertEquals(prompt, expected);
-        return lines.slice(at.at(-2)! + 1, -1).join("\n");
-      }),
+    async hasPrompt(): Promise<boolean> {
+      const lines = await screen();
+      return prompting(lines) !== undefined && prompts(lines).length > before;
+    },
+    async promptOf(expected): Promise<string> {
+      await until(`the prompt of the ${expected} shell`, t.hasPrompt);
+      const lines = await screen();
+      assertEquals(prompting(lines), expected);
+      return lines.slice(prompts(lines).at(-2)! + 1, -1).join("\n");
+    },
     async answer(line): Promise<string> {
       await t.type(line);
       return await t.promptOf(shell);
@@ -292,53 +300,46 @@ function terminal(
 }
 
 /** The cache of this Deno, in which the tests' own dependencies are. */
-async function denoDir(): Promise<string> {
+async function cacheDirectory(): Promise<string> {
   const { stdout } = await new Deno.Command(DENO, { args: ["info", "--json"] }).output();
   return JSON.parse(decode(stdout)).denoDir;
 }
 
 // Processes ----------------------------------------------------------------
 
-type State = "running" | "stopped" | "gone";
+type State = "running" | "sleeping" | "stopped" | "gone";
 
-/** Starts a `sleep` in new namespaces, and ends it. */
-async function startTarget(options: string): Promise<{ pid: number; end: () => Promise<void> }> {
-  const child = new Deno.Command("unshare", {
-    args: [...options.split(" "), "sleep", "1000"],
-    env: { PATH },
+/** Starts a `sleep` in new namespaces. */
+async function startTarget(options: string, started: Deno.ChildProcess[]): Promise<number> {
+  const child = new Deno.Command(find("unshare")!, {
+    args: [...options.split(" "), find("sleep")!, "1000"],
     stdin: "null",
     stdout: "null",
     stderr: "inherit",
   }).spawn();
-  const stop = async (): Promise<void> => {
-    for (const pid of [...descendants(child.pid), child.pid]) await end(pid);
-    await child.status;
-  };
-  try {
-    const pid = await until(
-      `the sleep of unshare ${options}`,
-      () => [child.pid, ...descendants(child.pid)].find((pid) => comm(pid) === "sleep"),
-    );
-    return { pid, end: stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  started.push(child);
+  return await until(
+    `the sleep of unshare ${options}`,
+    () => [child.pid, ...descendants(child.pid)].find((pid) => comm(pid) === "sleep"),
+  );
 }
 
-async function end(pid: number): Promise<void> {
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended.
+/** Ends processes: all at once, since they may wait for each other. */
+async function end(pids: readonly number[]): Promise<void> {
+  for (const pid of pids) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
   }
-  await until(`${pid} has ended`, () => state(pid) === "gone");
+  await until(`${pids} have ended`, () => pids.every((pid) => state(pid) === "gone"));
 }
 
 function state(pid: number): State {
   const letter = stat(pid)?.[0];
   if (letter === undefined || letter === "Z" || letter === "X") return "gone";
-  return letter === "T" ? "stopped" : "running";
+  return letter === "T" ? "stopped" : letter === "R" ? "running" : "sleeping";
 }
 
 /** Whether its process group is the one that the terminal's keys reach. */

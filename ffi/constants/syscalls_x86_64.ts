@@ -30,6 +30,7 @@ export const SYSCALLS_X86_64 = {
   setgroups: 116,
   capget: 125,
   capset: 126,
+  rt_sigtimedwait: 128,
   prctl: 157,
   chroot: 161,
   mount: 165,
@@ -39,6 +40,7 @@ export const SYSCALLS_X86_64 = {
   ppoll: 271,
   unshare: 272,
   dup3: 292,
+  pipe2: 293,
   setns: 308,
   pidfd_open: 434,
 } as const;

@@ -23,6 +23,7 @@ import { SIG_DFL, SIG_IGN, SIG_SETMASK, SIGNALS } from "../constants/signal.ts";
 import { P_PID, WEXITED } from "../constants/wait.ts";
 import { SyscallError } from "../errno.ts";
 import { call, environ } from "../libc.ts";
+import { clearCache } from "../libgcc.ts";
 import { mmap, mprotect, munmap } from "../mman.ts";
 import { sigmask } from "../signal.ts";
 import { waitid, type WaitResult } from "../wait.ts";
@@ -169,6 +170,7 @@ function place(plan: Plan, initial: (address: bigint) => Uint8Array): Memory {
   bytes.set(data, dataAt);
   bytes.set(initial(BigInt(address + stackAt)), stackAt);
   mprotect(memory, dataAt, PROT_READ | PROT_EXEC);
+  clearCache(memory, codeSize);
 
   const view = new DataView(bytes.buffer, dataAt);
   return {

@@ -1,0 +1,69 @@
+/**
+ * A process that does something for another one from where that one was: it is
+ * forked before the other moves into new namespaces, and waits to be told.
+ *
+ *     the process                         the helper
+ *     fork -----------------------------> read
+ *     unshare ...
+ *     write a byte ---------------------> work
+ *     wait4 <---------------------------- exit
+ *
+ * If the process ends before, the pipe is closed and the helper ends, too.
+ *
+ * @module
+ */
+import { EINTR } from "../ffi/constants/errno.ts";
+import { O_CLOEXEC } from "../ffi/constants/fcntl.ts";
+import { SIGNALS } from "../ffi/constants/signal.ts";
+import type { Builder } from "../ffi/plan/builder.ts";
+import type { Cell } from "../ffi/plan/step.ts";
+
+/** A helper that waits. */
+export interface Helper {
+  /** Has it work, waits for its end, and ends as it did if it failed. */
+  run(): void;
+}
+
+/** Forks a helper. What `work` writes is done when it runs; then it exits. */
+export function forkHelper(p: Builder, why: string, work: () => void): Helper {
+  const fds = p.cell("pipe");
+  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { message: "pipe failed" });
+  const input = p.control("load32", [{ addressOf: fds }, 0]);
+  const output = p.control("load32", [{ addressOf: fds }, 4]);
+  const helper = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], { why, message: "fork failed" });
+
+  p.when("equal", helper, 0, () =>
+    p.as("helper", () => {
+      p.call("close", [output], { why: "so that the other's end is seen" });
+      const told = p.label();
+      const byte = p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
+        why: "wait until the namespaces are made",
+      });
+      p.branch("equal", byte, 1, told);
+      p.call("exit_group", [1]);
+      p.place(told);
+      work();
+      p.call("exit_group", [0]);
+    }));
+  return {
+    run: () => {
+      p.call("write", [output, "x", 1], { why: "the namespaces are made" });
+      exitUnlessDone(p, helper);
+    },
+  };
+}
+
+/** Waits for a child and exits as it did, unless it has done what it should. */
+export function exitUnlessDone(p: Builder, child: Cell): void {
+  const status = p.cell("status");
+  const [again, done] = [p.here(), p.label()];
+  const pid = p.call("wait4", [child, { addressOf: status }, 0, 0], {
+    accept: [EINTR],
+    message: "waitpid failed",
+  });
+  p.branch("equal", pid, -EINTR, again);
+  const code = p.control("load8", [{ addressOf: status }, 1]);
+  p.branch("equal", code, 0, done);
+  p.call("exit_group", [code]);
+  p.place(done);
+}

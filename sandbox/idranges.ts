@@ -1,0 +1,92 @@
+/**
+ * Ranges of ids in the maps of a user namespace: how they are written, where
+ * they come from, and how several make one map. See user_namespaces(7).
+ *
+ * @module
+ */
+import { decode } from "../ffi/bytes.ts";
+import { readFile } from "../ffi/file.ts";
+import { userName } from "../ffi/pwd.ts";
+
+/** Ids that are mapped one to one, in the same order. */
+export interface IdRange {
+  /** The first id inside. */
+  readonly inside: number;
+  /** The first id outside. */
+  readonly outside: number;
+  /** How many. */
+  readonly count: number;
+}
+
+/** `inside:outside:count`, or the older `outside,inside,count`; `undefined` for anything else. */
+export function parseRange(text: string): IdRange | undefined {
+  const [, inside, outside, count] = /^(\d+):(\d+):(\d+)$/.exec(text) ?? [];
+  if (inside) return range(inside, outside!, count!);
+  const [, first, second, size] = /^(\d+),(\d+),(\d+)$/.exec(text) ?? [];
+  return first ? range(second!, first, size!) : undefined;
+}
+
+function range(inside: string, outside: string, count: string): IdRange {
+  return { inside: Number(inside), outside: Number(outside), count: Number(count) };
+}
+
+/**
+ * The first range that a file gives to a user: `name:start:count` a line, see
+ * subuid(5). The name may also be the user's id.
+ *
+ * @throws {SyscallError} when the file can't be read
+ * @throws {RangeError} when the user has no name, or no range in the file
+ */
+export function subordinateIds(file: string, uid: number): { start: number; count: number } {
+  const name = userName(uid);
+  if (name === undefined) throw new RangeError(`you (user ${uid}) don't exist.`);
+  for (const line of decode(readFile(file)).split("\n")) {
+    const [owner, start, count] = line.split(":");
+    if (owner !== name && owner !== `${uid}`) continue;
+    if (/^\d+$/.test(start ?? "") && /^\d+$/.test(count ?? "")) {
+      return { start: Number(start), count: Number(count) };
+    }
+  }
+  throw new RangeError(`no line matching user "${name}" in ${file}`);
+}
+
+/** A range for each of those that our own namespace has, mapped to itself. */
+export function identityRanges(file: "uid_map" | "gid_map"): IdRange[] {
+  const lines = decode(readFile(`/proc/self/${file}`)).trimEnd().split("\n");
+  return lines.map((line) => {
+    const [inside, , count] = line.trim().split(/ +/);
+    return range(inside!, inside!, count!);
+  });
+}
+
+/**
+ * One map of a single id and of ranges: the single id comes first, and the
+ * ranges make room for it on either side. As util-linux 2.41 has it, a range
+ * that is too long by the single id loses its last one.
+ */
+export function mergeRanges(single: IdRange | undefined, ranges: readonly IdRange[]): IdRange[] {
+  if (!single) return ranges.filter(({ count }) => count > 0);
+  return [single, ...ranges.flatMap((range) => around(single, range))]
+    .filter(({ count }) => count > 0);
+}
+
+/** The up to three parts of a range that leave an id out on both sides. */
+function around(single: IdRange, { inside, outside, count }: IdRange): IdRange[] {
+  const within = (id: number, start: number): boolean => id >= start && id <= start + count;
+  const overlaps = within(single.outside, outside) || within(single.inside, inside);
+  const size = overlaps ? count - 1 : count;
+  const cut = (id: number, start: number): number => Math.min(Math.max(id - start, 0), size);
+  const cuts = [cut(single.outside, outside), cut(single.inside, inside)].sort((a, b) => a - b);
+
+  const parts: IdRange[] = [];
+  let [i, o, done] = [inside, outside, 0];
+  for (const end of [...cuts, size]) {
+    if (parts.length > 0 && o === single.outside) o++;
+    if (parts.length > 0 && i === single.inside) i++;
+    parts.push({ inside: i, outside: o, count: end - done });
+    i += end - done;
+    o += end - done;
+    done = end;
+  }
+  return parts;
+}
