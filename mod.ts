@@ -24,7 +24,35 @@ export * from "./ffi/fcntl.ts";
 export * from "./ffi/file.ts";
 export * from "./ffi/mman.ts";
 export * from "./ffi/mount.ts";
+export type { Architecture } from "./ffi/plan/arch.ts";
+export {
+  type Arguments,
+  type Builder,
+  type Condition,
+  type Operands,
+  plan,
+} from "./ffi/plan/builder.ts";
+export { type Child, clone, type CloneOptions } from "./ffi/plan/clone.ts";
+export { exec } from "./ffi/plan/exec.ts";
+export { execvp, shell } from "./ffi/plan/execvp.ts";
+export { emit } from "./ffi/plan/file.ts";
+export { print } from "./ffi/plan/print.ts";
+export { argument, environment, variable } from "./ffi/plan/stack.ts";
+export { type Kind, SIGNATURES, type Signatures } from "./ffi/plan/signatures.ts";
+export {
+  type CallName,
+  type Cell,
+  CONTROL,
+  type ControlName,
+  type Initial,
+  type Label,
+  type Note,
+  type Operand,
+  type Plan,
+  type Step,
+} from "./ffi/plan/step.ts";
 export * from "./ffi/prctl.ts";
+export * from "./ffi/pwd.ts";
 export * from "./ffi/resource.ts";
 export * from "./ffi/sched.ts";
 export * from "./ffi/signal.ts";

@@ -49,6 +49,8 @@ const functions = {
   dup3: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int pipe2(int pipefd[2], int flags);
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  // int rename(const char *oldpath, const char *newpath);
+  rename: { parameters: ["buffer", "buffer"], result: "i32" },
   // int unlink(const char *path);
   unlink: { parameters: ["buffer"], result: "i32" },
   // ssize_t readlink(const char *path, char *buf, size_t bufsiz);

@@ -271,6 +271,29 @@ export function pipe2(flags: number): [number, number] {
 }
 
 /**
+ * Gives a file another name. What had that name before is replaced, at once.
+ *
+ * See rename(2).
+ *
+ * @param oldPath its name until now
+ * @param newPath its name from now on, on the same file system
+ * @throws {SyscallError} when the kernel refuses it, with the new path: ENOENT, EXDEV
+ * @throws {TypeError} when there is a NUL in a path
+ *
+ * @example
+ * ```ts
+ * import { rename, unlink } from "@denspace/denspace";
+ *
+ * const file = Deno.makeTempFileSync();
+ * rename(file, `${file}.old`);
+ * unlink(`${file}.old`);
+ * ```
+ */
+export function rename(oldPath: string, newPath: string): void {
+  call("rename", [cstring("oldPath", oldPath), cstring("newPath", newPath)], { path: newPath });
+}
+
+/**
  * Removes a name of a file, and the file with its last name.
  *
  * See unlink(2).

@@ -4,6 +4,7 @@
  * @module
  */
 import { LINUX_CAPABILITY_VERSION_3 } from "../ffi/constants/capability.ts";
+import { EINVAL } from "../ffi/constants/errno.ts";
 import { PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE } from "../ffi/constants/prctl.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
 import type { Operand } from "../ffi/plan/step.ts";
@@ -33,7 +34,8 @@ export function keepCapabilities(p: Builder): void {
   p.branch("equal", p.control("and", [left, 1]), 0, next);
   p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0], {
     why: "keep this capability when the program is executed",
-    message: "prctl failed",
+    message: "prctl(PR_CAP_AMBIENT) failed",
+    accept: [EINVAL], // above the last one that this kernel knows
   });
   p.place(next);
   p.control("shr", [left, 1], { result: left });

@@ -1118,7 +1118,7 @@ Deno.test("a signal that meets a child before it runs its program runs nothing o
     const shots = new Deno.Command("sh", {
       args: [
         "-c",
-        'echo; while read -r child <"/proc/$0/task/$0/children" || :; do kill -USR1 $child; done',
+        'trap "" USR1; echo; cd "/proc/$0/task/$0"; while [ -e children ]; do read -r all <children; kill -USR1 $all; done',
         `${Deno.pid}`,
       ],
       stdout: "piped",

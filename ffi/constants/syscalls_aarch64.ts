@@ -10,6 +10,7 @@
 /** Numbers by name of asm/unistd.h. */
 export const SYSCALLS_AARCH64 = {
   dup3: 24,
+  ioctl: 29,
   mount: 40,
   chdir: 49,
   fchdir: 50,
@@ -41,6 +42,9 @@ export const SYSCALLS_AARCH64 = {
   clone: 220,
   execve: 221,
   wait4: 260,
+  open_by_handle_at: 265,
   setns: 268,
+  statx: 291,
   pidfd_open: 434,
+  pidfd_getfd: 438,
 } as const;

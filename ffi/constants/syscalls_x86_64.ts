@@ -14,6 +14,7 @@ export const SYSCALLS_X86_64 = {
   close: 3,
   rt_sigaction: 13,
   rt_sigprocmask: 14,
+  ioctl: 16,
   writev: 20,
   getpid: 39,
   clone: 56,
@@ -41,6 +42,9 @@ export const SYSCALLS_X86_64 = {
   unshare: 272,
   dup3: 292,
   pipe2: 293,
+  open_by_handle_at: 304,
   setns: 308,
+  statx: 332,
   pidfd_open: 434,
+  pidfd_getfd: 438,
 } as const;

@@ -19,7 +19,8 @@ import type { Signatures } from "./signatures.ts";
 
 /** The arguments of a system call: as many as it has. */
 export type Arguments<N extends CallName> = Operands<Signatures[N]>;
-type Operands<T extends readonly unknown[]> = { [K in keyof T]: Operand };
+/** As many operands as `T` has elements. */
+export type Operands<T extends readonly unknown[]> = { [K in keyof T]: Operand };
 
 /** The control operations that decide between two ways on. */
 export type Condition = "equal" | "less";

@@ -1,0 +1,46 @@
+/**
+ * Files that a plan opens, and what it asks of them.
+ *
+ * @module
+ */
+import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/constants/fcntl.ts";
+import type { Builder } from "../ffi/plan/builder.ts";
+import type { Cell, Note } from "../ffi/plan/step.ts";
+
+/** Opens a file or directory for reading. */
+export function open(p: Builder, path: string, note: Note = {}): Cell {
+  return p.call("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], {
+    message: `cannot open ${path}`,
+    ...note,
+  });
+}
+
+/** Where `struct statx` has what is asked for, and its size. See statx(2). */
+const STATX = { uid: ["load32", 20], gid: ["load32", 24], ino: ["load64", 32] } as const;
+const STATX_SIZE = 256;
+/** What stat(2) has. */
+const STATX_BASIC_STATS = 0x7ff;
+
+/** Asks what an open file is; ids are those of this user namespace. */
+export function stat<F extends keyof typeof STATX>(
+  p: Builder,
+  fd: Cell,
+  fields: readonly F[],
+  note: Note,
+): Record<F, Cell> {
+  const buffer = { addressOf: p.cell("struct statx", STATX_SIZE) };
+  p.call("statx", [fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, buffer], note);
+  const found = fields.map((field) => {
+    const [load, offset] = STATX[field];
+    return [field, p.control(load, [buffer, offset])] as const;
+  });
+  return Object.fromEntries(found) as Record<F, Cell>;
+}
+
+/** The address of a text that names a descriptor: its number, and what follows. */
+export function numbered(p: Builder, fd: Cell, rest: string): Cell {
+  const text = p.cell("text", 10 + rest.length + 1);
+  const end = p.control("decimal", [fd, { addressOf: text }]);
+  p.control("copy", [end, rest, 0, rest.length]);
+  return p.control("add", [{ addressOf: text }, 0]);
+}

@@ -1,0 +1,258 @@
+/**
+ * Entering namespaces, see setns(2): those of a process all at once, through a
+ * descriptor of the process, and others one by one.
+ *
+ * @module
+ */
+import { EINVAL, ESRCH } from "../ffi/constants/errno.ts";
+import { O_CLOEXEC, O_RDONLY } from "../ffi/constants/fcntl.ts";
+import { NS_GET_USERNS, SIOCGSKNS } from "../ffi/constants/nsfs.ts";
+import type { Builder } from "../ffi/plan/builder.ts";
+import { type Cell, ERRNO, type Label, type Note } from "../ffi/plan/step.ts";
+import { numbered, open, stat } from "./descriptors.ts";
+import { namespaceFlags, type NamespaceName, NAMESPACES } from "./namespaces.ts";
+
+/** Which namespaces are entered. */
+export interface Entered {
+  /** The process whose namespaces are entered where nothing else is given. */
+  readonly target?: number | undefined;
+  /** The inode of its pidfd, by which it is known from others that had the same id: Linux 6.9. */
+  readonly targetInode?: bigint | undefined;
+  /** The kinds to enter, each with the file of the namespace, or its id, if it is not the target's. */
+  readonly namespaces: ReadonlyMap<NamespaceName, string | bigint | undefined>;
+  /** The target's descriptor of a socket whose network namespace is entered. */
+  readonly netSocket?: number | undefined;
+  /** Whether the parent of the user namespace is entered instead. */
+  readonly userParent?: boolean | undefined;
+}
+
+/** A namespace that has a descriptor of its own. */
+export interface OpenNamespace {
+  /** Its kind. */
+  readonly name: NamespaceName;
+  /** The descriptor. */
+  readonly fd: Cell;
+}
+
+/** What is said when namespaces of the target can't be entered. */
+const TARGET_FAILED = "reassociate to namespaces failed";
+
+/** Opens the namespaces that are given by file or id, or found from another one. */
+export function openNamespaces(p: Builder, want: Entered): OpenNamespace[] {
+  const opened: OpenNamespace[] = [];
+  for (const [name, source] of want.namespaces) {
+    if (source === undefined) continue;
+    const fd = typeof source === "string" ? open(p, source) : openById(p, source);
+    opened.push({ name, fd });
+  }
+  if (!want.userParent) return opened;
+  const child = opened.find(isUser)?.fd ?? open(p, pathOf(want, "user"));
+  const parent = p.call("ioctl", [child, NS_GET_USERNS, 0], {
+    why: "the user namespace in which this one was made",
+    message: "failed to open parent namespace",
+  });
+  return [...opened.filter((each) => !isUser(each)), { name: "user", fd: parent }];
+}
+
+/** Opens the namespace with this id, see open_by_handle_at(2): Linux 6.19. */
+function openById(p: Builder, id: bigint): Cell {
+  // FD_NSFS_ROOT and FILEID_NSFS of the kernel's headers
+  const [root, type] = [-10003, 0xf1];
+  // a file handle: its size and type; what nsfs puts there: the id, then kind
+  // and inode, which are only compared if they are not 0
+  const handle = new DataView(new ArrayBuffer(8 + 16));
+  handle.setUint32(0, 16, true);
+  handle.setInt32(4, type, true);
+  handle.setBigUint64(8, id, true);
+  const bytes = new Uint8Array(handle.buffer);
+  return p.call("open_by_handle_at", [root, bytes, O_RDONLY | O_CLOEXEC], {
+    why: "a namespace has an id that no other one ever has",
+    message: `cannot open :${id}`,
+  });
+}
+
+/** Enters the namespaces; `opened` are those that have a descriptor. */
+export function enter(p: Builder, want: Entered, opened: readonly OpenNamespace[]): void {
+  const { target, netSocket } = want;
+  const names = ofTarget(want);
+  const [refused, byFile, entered] = [p.label(), p.label(), p.label()];
+  const mustHave = netSocket !== undefined || want.targetInode !== undefined;
+  const pidfd = names.length > 0 || mustHave
+    ? openProcess(p, want, mustHave ? undefined : byFile)
+    : undefined;
+  const files = pidfd && netSocket !== undefined
+    ? [...opened.filter(({ name }) => name !== "net"), openSocket(p, pidfd, netSocket)]
+    : opened;
+
+  if (!pidfd || names.length === 0) return enterFiles(p, files);
+  enterAll(p, { pidfd, names, refused, byFile }, files);
+  p.jump(entered);
+
+  // Before Linux 5.8 setns(2) takes no pidfd.
+  p.place(refused);
+  p.branch("equal", ERRNO, EINVAL, byFile);
+  p.control("raise", [ERRNO], { message: TARGET_FAILED });
+  // Before Linux 5.3 there is none; and a process that does not exist is named here.
+  p.place(byFile);
+  const own = names.map((name) => ({ name, fd: open(p, pathOf({ target }, name)) }));
+  enterFiles(p, [...own, ...files], TARGET_FAILED);
+  p.place(entered);
+}
+
+/** Opens a process; goes on elsewhere if that fails, when such a place is given. */
+function openProcess(p: Builder, { target, targetInode }: Entered, fail?: Label): Cell {
+  const pidfd = p.call("pidfd_open", [target!, 0], {
+    why: "the process, even if its id is given to another one",
+    message: `failed to pidfd_open() for ${target}`,
+    ...(fail && { fail }),
+  });
+  if (targetInode === undefined) return pidfd;
+  const { ino } = stat(p, pidfd, ["ino"], {
+    why: "no other process ever has this inode",
+    message: "failed to fstat() pidfd",
+  });
+  const same = p.label();
+  p.branch("equal", ino, targetInode, same);
+  p.control("raise", [ESRCH], { message: `no pidfd inode ${targetInode} of process ${target}` });
+  p.place(same);
+  return pidfd;
+}
+
+/** Opens the network namespace of a socket that a process has. */
+function openSocket(p: Builder, pidfd: Cell, socket: number): OpenNamespace {
+  const own = p.call("pidfd_getfd", [pidfd, socket, 0], {
+    why: "share the socket with the process",
+    message: "pidfd_getfd(",
+    subject: numbered(p, pidfd, `, ${socket})`),
+  });
+  const fd = p.call("ioctl", [own, SIOCGSKNS, 0], {
+    why: "the namespace in which the socket was made",
+    message: "ioctl(",
+    subject: numbered(p, own, ", SIOCGSKNS)"),
+  });
+  return { name: "net", fd };
+}
+
+/** How namespaces of a process are entered at once. */
+interface AtOnce {
+  readonly pidfd: Cell;
+  readonly names: readonly NamespaceName[];
+  /** Where it goes on when setns(2) fails for any reason. */
+  readonly refused: Label;
+  /** Where it goes on when it may be that the kernel can't do it. */
+  readonly byFile: Label;
+}
+
+/**
+ * Enters namespaces: those of a process at once, and each that has a descriptor.
+ *
+ * With a user namespace among them there are two ways. Who has more rights here
+ * than there has to enter the others first; who has none here gets them by
+ * entering the user namespace first. So whatever can be entered without it is,
+ * and then all the rest with it.
+ */
+function enterAll(
+  p: Builder,
+  { pidfd, names, refused, byFile }: AtOnce,
+  files: readonly OpenNamespace[],
+): void {
+  const [user, rest] = [files.filter(isUser), files.filter((file) => !isUser(file))];
+  const others = names.filter((name) => name !== "user");
+  if (others.length === names.length && user.length === 0) {
+    enterByPidfd(p, pidfd, names, { fail: refused });
+    return enterFiles(p, files);
+  }
+
+  let early: Cell | undefined;
+  if (others.length > 0) {
+    early = tried(p, (note) => enterByPidfd(p, pidfd, others, note));
+    p.branch("equal", early, -EINVAL, byFile);
+  }
+  const retry = tryFiles(p, rest);
+  for (const file of user) enterFile(p, file);
+  if (early) {
+    const missing = names.filter((name) => name === "user");
+    const complete = () => missing.length > 0 && enterByPidfd(p, pidfd, missing);
+    p.when("equal", early, 0, complete, () => enterByPidfd(p, pidfd, names));
+  } else {
+    enterByPidfd(p, pidfd, names, { fail: refused });
+  }
+  retry();
+}
+
+/** Enters namespaces one by one, in two ways as {@linkcode enterAll}. */
+function enterFiles(p: Builder, files: readonly OpenNamespace[], message?: string): void {
+  const ordered = inOrder(files.map(({ name }) => name))
+    .map((name) => files.find((file) => file.name === name)!);
+  const rest = ordered.filter((file) => !isUser(file));
+  if (rest.length === ordered.length) {
+    for (const file of ordered) enterFile(p, file, message);
+    return;
+  }
+  const retry = tryFiles(p, rest, message);
+  for (const file of ordered.filter(isUser)) enterFile(p, file, message);
+  retry();
+}
+
+/** Enters what can be entered; what it returns enters the rest. */
+function tryFiles(p: Builder, files: readonly OpenNamespace[], message?: string): () => void {
+  const results = files.map((file) =>
+    [file, tried(p, (note) => setns(p, file.fd, namespaceFlags([file.name]), note))] as const
+  );
+  return () => {
+    for (const [file, result] of results) {
+      p.when("equal", result, 0, () => {}, () => enterFile(p, file, message));
+    }
+  };
+}
+
+function enterByPidfd(
+  p: Builder,
+  pidfd: Cell,
+  names: readonly NamespaceName[],
+  note: Note = {},
+): Cell {
+  return setns(p, pidfd, namespaceFlags(names), {
+    why: "enter the namespaces of the process, all or none",
+    message: TARGET_FAILED,
+    ...note,
+  });
+}
+
+function enterFile(p: Builder, { name, fd }: OpenNamespace, message?: string): void {
+  const { flag, file } = NAMESPACES[name];
+  setns(p, fd, flag, { message: message ?? `reassociate to namespace 'ns/${file}' failed` });
+}
+
+function setns(p: Builder, fd: Cell, flags: number, note: Note): Cell {
+  return p.call("setns", [fd, flags], note);
+}
+
+/** Makes a call that may fail; its result. */
+export function tried(p: Builder, call: (note: Note) => Cell): Cell {
+  const next = p.label();
+  const result = call({ fail: next });
+  p.place(next);
+  return result;
+}
+
+/** The kinds that are entered through the target. */
+function ofTarget({ namespaces, netSocket, userParent }: Entered): NamespaceName[] {
+  return inOrder([...namespaces.keys()]).filter((name) =>
+    namespaces.get(name) === undefined &&
+    !(name === "net" && netSocket !== undefined) && !(name === "user" && userParent)
+  );
+}
+
+function inOrder(names: readonly NamespaceName[]): NamespaceName[] {
+  const order = Object.keys(NAMESPACES) as NamespaceName[];
+  return order.filter((name) => names.includes(name));
+}
+
+function isUser({ name }: OpenNamespace): boolean {
+  return name === "user";
+}
+
+function pathOf({ target }: Pick<Entered, "target">, name: NamespaceName): string {
+  return `/proc/${target}/ns/${NAMESPACES[name].file}`;
+}
