@@ -4,8 +4,7 @@
  * @module
  */
 import type { Builder } from "../ffi/plan/builder.ts";
-import type { Note } from "../ffi/plan/step.ts";
-import type { Cell } from "../ffi/plan/step.ts";
+import type { Cell, Note, Operand } from "../ffi/plan/step.ts";
 
 /** Drops the supplementary groups; 0 or `-errno`. */
 export function dropGroups(p: Builder, note: Note = {}): Cell {
@@ -17,11 +16,11 @@ export function dropGroups(p: Builder, note: Note = {}): Cell {
 }
 
 /** Changes the group id: the real, effective and saved one. */
-export function changeGroup(p: Builder, gid: number, note: Note = {}): void {
+export function changeGroup(p: Builder, gid: Operand, note: Note = {}): void {
   p.call("setgid", [gid], { message: "setgid() failed", ...note });
 }
 
 /** Changes the user id: the real, effective and saved one. */
-export function changeUser(p: Builder, uid: number, note: Note = {}): void {
+export function changeUser(p: Builder, uid: Operand, note: Note = {}): void {
   p.call("setuid", [uid], { message: "setuid() failed", ...note });
 }

@@ -32,6 +32,8 @@ export interface OpenNamespace {
   readonly name: NamespaceName;
   /** The descriptor. */
   readonly fd: Cell;
+  /** What is said when it can't be entered, if not that this kind can't be. */
+  readonly message?: string;
 }
 
 /** What is said when namespaces of the target can't be entered. */
@@ -84,8 +86,8 @@ export function enter(p: Builder, want: Entered, opened: readonly OpenNamespace[
     ? [...opened.filter(({ name }) => name !== "net"), openSocket(p, pidfd, netSocket)]
     : opened;
 
-  if (!pidfd || names.length === 0) return enterFiles(p, files);
-  enterAll(p, { pidfd, names, refused, byFile }, files);
+  if (!pidfd || names.length === 0) return enterAll(p, files);
+  enterAll(p, files, { pidfd, names, refused, byFile });
   p.jump(entered);
 
   // Before Linux 5.8 setns(2) takes no pidfd.
@@ -94,8 +96,12 @@ export function enter(p: Builder, want: Entered, opened: readonly OpenNamespace[
   p.control("raise", [ERRNO], { message: TARGET_FAILED });
   // Before Linux 5.3 there is none; and a process that does not exist is named here.
   p.place(byFile);
-  const own = names.map((name) => ({ name, fd: open(p, pathOf({ target }, name)) }));
-  enterFiles(p, [...own, ...files], TARGET_FAILED);
+  const own = names.map((name) => ({
+    name,
+    fd: open(p, pathOf(want, name)),
+    message: TARGET_FAILED,
+  }));
+  enterAll(p, [...own, ...files]);
   p.place(entered);
 }
 
@@ -133,11 +139,11 @@ function openSocket(p: Builder, pidfd: Cell, socket: number): OpenNamespace {
   return { name: "net", fd };
 }
 
-/** How namespaces of a process are entered at once. */
+/** Namespaces of a process, which are entered at once. */
 interface AtOnce {
   readonly pidfd: Cell;
   readonly names: readonly NamespaceName[];
-  /** Where it goes on when setns(2) fails for any reason. */
+  /** Where it goes on when the first setns(2) fails for any reason. */
   readonly refused: Label;
   /** Where it goes on when it may be that the kernel can't do it. */
   readonly byFile: Label;
@@ -151,59 +157,40 @@ interface AtOnce {
  * entering the user namespace first. So whatever can be entered without it is,
  * and then all the rest with it.
  */
-function enterAll(
-  p: Builder,
-  { pidfd, names, refused, byFile }: AtOnce,
-  files: readonly OpenNamespace[],
-): void {
-  const [user, rest] = [files.filter(isUser), files.filter((file) => !isUser(file))];
-  const others = names.filter((name) => name !== "user");
-  if (others.length === names.length && user.length === 0) {
-    enterByPidfd(p, pidfd, names, { fail: refused });
-    return enterFiles(p, files);
-  }
-
-  let early: Cell | undefined;
-  if (others.length > 0) {
-    early = tried(p, (note) => enterByPidfd(p, pidfd, others, note));
-    p.branch("equal", early, -EINVAL, byFile);
-  }
-  const retry = tryFiles(p, rest);
-  for (const file of user) enterFile(p, file);
-  if (early) {
-    const missing = names.filter((name) => name === "user");
-    const complete = () => missing.length > 0 && enterByPidfd(p, pidfd, missing);
-    p.when("equal", early, 0, complete, () => enterByPidfd(p, pidfd, names));
-  } else {
-    enterByPidfd(p, pidfd, names, { fail: refused });
-  }
-  retry();
-}
-
-/** Enters namespaces one by one, in two ways as {@linkcode enterAll}. */
-function enterFiles(p: Builder, files: readonly OpenNamespace[], message?: string): void {
-  const ordered = inOrder(files.map(({ name }) => name))
-    .map((name) => files.find((file) => file.name === name)!);
-  const rest = ordered.filter((file) => !isUser(file));
-  if (rest.length === ordered.length) {
-    for (const file of ordered) enterFile(p, file, message);
+function enterAll(p: Builder, opened: readonly OpenNamespace[], process?: AtOnce): void {
+  const files = inOrder(opened, ({ name }) => name);
+  const others = files.filter((file) => !isUser(file));
+  if (others.length === files.length && !process?.names.includes("user")) {
+    if (process) enterByPidfd(p, process.pidfd, process.names, { fail: process.refused });
+    for (const file of files) enterByFile(p, file);
     return;
   }
-  const retry = tryFiles(p, rest, message);
-  for (const file of ordered.filter(isUser)) enterFile(p, file, message);
-  retry();
+  const retry = process && tryByPidfd(p, process);
+  const results = others.map((file) =>
+    [file, tried(p, (note) => enterByFile(p, file, note))] as const
+  );
+  for (const file of files.filter(isUser)) enterByFile(p, file);
+  retry?.();
+  for (const [file, result] of results) {
+    p.when("equal", result, 0, () => {}, () => enterByFile(p, file));
+  }
 }
 
-/** Enters what can be entered; what it returns enters the rest. */
-function tryFiles(p: Builder, files: readonly OpenNamespace[], message?: string): () => void {
-  const results = files.map((file) =>
-    [file, tried(p, (note) => setns(p, file.fd, namespaceFlags([file.name]), note))] as const
-  );
-  return () => {
-    for (const [file, result] of results) {
-      p.when("equal", result, 0, () => {}, () => enterFile(p, file, message));
-    }
-  };
+/** Enters all but the user namespace of a process, if that can be done; what it returns enters the rest. */
+function tryByPidfd(p: Builder, { pidfd, names, refused, byFile }: AtOnce): () => void {
+  const others = names.filter((name) => name !== "user");
+  if (others.length === 0) return () => enterByPidfd(p, pidfd, names, { fail: refused });
+  const early = tried(p, (note) => enterByPidfd(p, pidfd, others, note));
+  p.branch("equal", early, -EINVAL, byFile);
+  const user = names.filter((name) => name === "user");
+  return () =>
+    p.when(
+      "equal",
+      early,
+      0,
+      () => user.length > 0 && enterByPidfd(p, pidfd, user),
+      () => enterByPidfd(p, pidfd, names),
+    );
 }
 
 function enterByPidfd(
@@ -219,9 +206,12 @@ function enterByPidfd(
   });
 }
 
-function enterFile(p: Builder, { name, fd }: OpenNamespace, message?: string): void {
+function enterByFile(p: Builder, { name, fd, message }: OpenNamespace, note: Note = {}): Cell {
   const { flag, file } = NAMESPACES[name];
-  setns(p, fd, flag, { message: message ?? `reassociate to namespace 'ns/${file}' failed` });
+  return setns(p, fd, flag, {
+    message: message ?? `reassociate to namespace 'ns/${file}' failed`,
+    ...note,
+  });
 }
 
 function setns(p: Builder, fd: Cell, flags: number, note: Note): Cell {
@@ -238,21 +228,23 @@ export function tried(p: Builder, call: (note: Note) => Cell): Cell {
 
 /** The kinds that are entered through the target. */
 function ofTarget({ namespaces, netSocket, userParent }: Entered): NamespaceName[] {
-  return inOrder([...namespaces.keys()]).filter((name) =>
+  const names = [...namespaces.keys()].filter((name) =>
     namespaces.get(name) === undefined &&
     !(name === "net" && netSocket !== undefined) && !(name === "user" && userParent)
   );
+  return inOrder(names, (name) => name);
 }
 
-function inOrder(names: readonly NamespaceName[]): NamespaceName[] {
-  const order = Object.keys(NAMESPACES) as NamespaceName[];
-  return order.filter((name) => names.includes(name));
+/** Sorts by kind: in the order in which namespaces are entered. */
+function inOrder<T>(items: readonly T[], kind: (item: T) => NamespaceName): T[] {
+  const order = Object.keys(NAMESPACES);
+  return [...items].sort((a, b) => order.indexOf(kind(a)) - order.indexOf(kind(b)));
 }
 
 function isUser({ name }: OpenNamespace): boolean {
   return name === "user";
 }
 
-function pathOf({ target }: Pick<Entered, "target">, name: NamespaceName): string {
+function pathOf({ target }: Entered, name: NamespaceName): string {
   return `/proc/${target}/ns/${NAMESPACES[name].file}`;
 }

@@ -10,13 +10,15 @@ import type { Builder } from "../ffi/plan/builder.ts";
 import type { Cell, Note, Operand } from "../ffi/plan/step.ts";
 
 /** What else there is to say of a file that is written. */
-export interface WriteNote extends Note {
+export interface WriteNotes {
+  /** Why it is written. */
+  readonly why?: string;
   /** Whether it does not matter if there is no such file. */
   readonly optional?: boolean;
-  /** What is said when it can't be opened. */
-  readonly cannotOpen?: string;
-  /** What is said when it can't be written. */
-  readonly cannotWrite?: string;
+  /** What there is to say of opening it. */
+  readonly open?: Note;
+  /** What there is to say of writing it. */
+  readonly write?: Note;
 }
 
 /** Writes bytes to a file that exists. */
@@ -25,22 +27,17 @@ export function writeFile(
   path: string,
   bytes: Operand,
   size: Operand,
-  note: WriteNote = {},
+  { why = `write ${path}`, optional, open, write }: WriteNotes = {},
 ): void {
-  const {
-    optional,
-    why,
-    cannotOpen = `cannot open ${path}`,
-    cannotWrite = `write failed ${path}`,
-  } = note;
   const missing = p.label();
   const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
-    ...(why !== undefined && { why }),
-    message: cannotOpen,
+    why,
+    message: `cannot open ${path}`,
     ...(optional && { accept: [ENOENT] }),
+    ...open,
   });
   if (optional) p.branch("equal", fd, -ENOENT, missing);
-  p.call("write", [fd, bytes, size], { message: cannotWrite });
+  p.call("write", [fd, bytes, size], { message: `write failed ${path}`, ...write });
   p.call("close", [fd]);
   p.place(missing);
 }

@@ -10,9 +10,10 @@ import type { Builder } from "../ffi/plan/builder.ts";
 import { execvp } from "../ffi/plan/execvp.ts";
 import { environment } from "../ffi/plan/stack.ts";
 import type { Cell } from "../ffi/plan/step.ts";
-import { procPath, writeFile } from "./files.ts";
+import { procPath, writeFile, type WriteNotes } from "./files.ts";
 import { exitUnlessDone, forkHelper, type Helper } from "./helper.ts";
 import type { IdRange } from "./idranges.ts";
+import type { Refusals } from "./refusal.ts";
 
 /** An id inside the namespace; `"current"` is the same one as outside. */
 export type InsideId = number | "current";
@@ -34,8 +35,15 @@ export function outsideIds(p: Builder): OutsideIds {
 }
 
 /** Maps one user id: the one that `outside` holds. */
-export function mapUser(p: Builder, inside: InsideId, outside: Cell): void {
-  mapOne(p, "/proc/self/uid_map", inside, outside, "one user id is known inside");
+export function mapUser(
+  p: Builder,
+  inside: InsideId,
+  outside: Cell,
+  refusal: Refusals | undefined,
+): void {
+  const file = "/proc/self/uid_map";
+  const write = refusal && { write: refusal.on(`write failed ${file}`) };
+  mapOne(p, file, inside, outside, { why: "one user id is known inside", ...write });
 }
 
 /**
@@ -46,7 +54,7 @@ export function mapUser(p: Builder, inside: InsideId, outside: Cell): void {
  */
 export function mapGroup(p: Builder, inside: InsideId, outside: Cell): void {
   setgroups(p, "deny");
-  mapOne(p, "/proc/self/gid_map", inside, outside, "one group id is known inside");
+  mapOne(p, "/proc/self/gid_map", inside, outside, { why: "one group id is known inside" });
 }
 
 /** The maps of ranges; a kind that has none is not written. */
@@ -134,7 +142,13 @@ export function setgroups(p: Builder, policy: "allow" | "deny"): void {
   });
 }
 
-function mapOne(p: Builder, file: string, inside: InsideId, outside: Cell, why: string): void {
+function mapOne(
+  p: Builder,
+  file: string,
+  inside: InsideId,
+  outside: Cell,
+  notes: WriteNotes,
+): void {
   // "inside outside 1": ids have at most ten digits
   const prefix = inside === "current" ? "" : `${inside} `;
   const line = p.cell("map", 32, encode(prefix));
@@ -148,5 +162,5 @@ function mapOne(p: Builder, file: string, inside: InsideId, outside: Cell, why: 
   p.control("store8", [end, 0, " ".charCodeAt(0)]);
   p.control("store8", [end, 1, "1".charCodeAt(0)]);
   const size = p.control("sub", [p.control("add", [end, 2]), { addressOf: line }]);
-  writeFile(p, file, { addressOf: line }, size, { why });
+  writeFile(p, file, { addressOf: line }, size, notes);
 }

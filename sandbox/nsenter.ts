@@ -3,37 +3,50 @@
  *
  * @module
  */
+import { encode } from "../ffi/bytes.ts";
 import { EINVAL, EPERM } from "../ffi/constants/errno.ts";
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/constants/fcntl.ts";
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../ffi/constants/fcntl.ts";
 import { type Builder, plan } from "../ffi/plan/builder.ts";
-import type { Cell, Note, Plan } from "../ffi/plan/step.ts";
+import type { Cell, Plan } from "../ffi/plan/step.ts";
+import { keepCapabilities } from "./capabilities.ts";
 import { changeGroup, changeUser, dropGroups } from "./credentials.ts";
-import { namespaceFlags, type NamespaceName, NAMESPACES } from "./namespaces.ts";
+import { open, stat } from "./descriptors.ts";
+import { enter, type Entered, openNamespaces, tried } from "./enter.ts";
+import { writeFile } from "./files.ts";
 import { nameProcess, type Program, runProgram } from "./program.ts";
 import { expectChild, fork, waitFor } from "./waiter.ts";
 
+/** An id to change to; `"follow"` is the one that the target has, as it is seen inside. */
+export type NewId = number | "follow";
+
 /** What is wanted of {@linkcode nsenterPlan}. */
-export interface Nsenter {
+export interface Nsenter extends Entered {
   /** The name by which the program is known, with which its messages begin. */
   readonly name: string;
-  /** The process whose namespaces are entered where no file is given. */
-  readonly target?: number | undefined;
-  /** The namespaces to enter, each with its file if it is not the target's. */
-  readonly namespaces: ReadonlyMap<NamespaceName, string | undefined>;
+  /** The SELinux context in which the program runs. */
+  readonly securityContext?: string | undefined;
   /** The directory that becomes the root, as a path from where we are. */
   readonly root?: string | undefined;
   /** The working directory, as a path from where we are. */
   readonly workingDirectory?: string | undefined;
+  /** The working directory, as a path within the namespaces and the root. */
+  readonly insideDirectory?: string | undefined;
+  /** The cgroup to join: its file of processes, as a path from where we are. */
+  readonly cgroup?: string | undefined;
   /** Whether the program is run by a child. */
   readonly fork: boolean;
   /** Whether a new user namespace leaves the ids alone, instead of making them 0. */
   readonly preserveCredentials: boolean;
+  /** Whether capabilities of the new user namespace survive the execution. */
+  readonly keepCapabilities?: boolean | undefined;
   /** The group id to change to. */
-  readonly setgid?: number | undefined;
+  readonly setgid?: NewId | undefined;
   /** The user id to change to. */
-  readonly setuid?: number | undefined;
+  readonly setuid?: NewId | undefined;
   /** Whether ids that the user namespace does not allow are left as they are. */
   readonly lenientIds?: boolean | undefined;
+  /** The whole environment; as it is if absent. */
+  readonly environment?: readonly string[] | undefined;
   /** The program; the user's shell if there is none. */
   readonly program?: Program | undefined;
   /** What else is tried when there is no program and SHELL can't be run. */
@@ -42,22 +55,30 @@ export interface Nsenter {
 
 /** The plan of a program in the namespaces of another process. */
 export function nsenterPlan(want: Nsenter): Plan {
-  const newIds = want.namespaces.has("user") && !want.preserveCredentials;
+  const { name, target, root, workingDirectory, insideDirectory, cgroup } = want;
+  const hasUser = want.namespaces.has("user");
+  const newIds = hasUser && !want.preserveCredentials;
   const gid = want.setgid ?? (newIds ? 0 : undefined);
   const uid = want.setuid ?? (newIds ? 0 : undefined);
+  const follows = gid === "follow" || uid === "follow";
 
-  return plan(want.name, (p) => {
-    nameProcess(p, want.name);
-    const files = byFile(want).map(([name, path]): OpenNamespace => [name, open(p, path)]);
-    const root = want.root === undefined ? undefined : open(p, want.root);
-    const directory = want.workingDirectory === undefined
-      ? undefined
-      : open(p, want.workingDirectory);
+  return plan(name, (p) => {
+    nameProcess(p, name);
+    if (want.securityContext !== undefined) setSecurityContext(p, want.securityContext);
+    const namespaces = openNamespaces(p, want);
+    const newRoot = root === undefined ? undefined : open(p, root);
+    const directory = workingDirectory === undefined ? undefined : open(p, workingDirectory);
+    const process = follows ? open(p, `/proc/${target}/`) : undefined;
+    const processes = cgroup === undefined ? undefined : openCgroup(p, cgroup);
     const groups = newIds ? tryDropGroups(p) : undefined;
 
-    enter(p, want, files);
-    if (root) changeRoot(p, root, directory === undefined);
-    if (directory) changeDirectory(p, directory);
+    enter(p, want, namespaces);
+    const stays = directory === undefined && insideDirectory === undefined;
+    if (newRoot) changeRoot(p, newRoot, stays);
+    if (insideDirectory !== undefined) changeDirectory(p, openInside(p, insideDirectory));
+    else if (directory) changeDirectory(p, directory);
+    if (processes) joinCgroup(p, processes);
+    const ids = process && ownerOf(p, process);
     if (want.fork) {
       expectChild(p);
       fork(
@@ -66,137 +87,50 @@ export function nsenterPlan(want: Nsenter): Plan {
         "only a child is in the entered pid namespace",
       );
     }
-    const ids = want.lenientIds ? { accept: [EPERM, EINVAL] } : {};
+    const note = want.lenientIds ? { accept: [EPERM, EINVAL] } : {};
     if (gid !== undefined) {
       const refused = tryDropGroups(p);
       if (groups && !want.lenientIds) mustHaveDropped(p, groups, refused);
-      changeGroup(p, gid, ids);
+      changeGroup(p, gid === "follow" ? ids!.gid : gid, note);
     }
-    if (uid !== undefined) changeUser(p, uid, ids);
+    if (uid !== undefined) changeUser(p, uid === "follow" ? ids!.uid : uid, note);
+    if (want.keepCapabilities && hasUser) keepCapabilities(p);
     runProgram(p, want.program, want);
   });
 }
 
-/** A namespace and the descriptor of its file. */
-type OpenNamespace = readonly [name: NamespaceName, fd: Cell];
-
-/** Opens a file or directory for reading. */
-function open(p: Builder, path: string): Cell {
-  return p.call("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], {
-    message: `cannot open ${path}`,
+/** Sets the SELinux context of the program that is run next, see proc_pid_attr(5). */
+function setSecurityContext(p: Builder, context: string): void {
+  const message = `failed to set exec context to '${context}'`;
+  const bytes = encode(context);
+  writeFile(p, "/proc/self/attr/exec", bytes, bytes.length, {
+    why: "the program has the SELinux context of the process",
+    open: { message },
+    write: { message },
   });
 }
 
-function byFile({ namespaces }: Nsenter): [NamespaceName, string][] {
-  return [...namespaces].flatMap(([name, path]) => path === undefined ? [] : [[name, path]]);
-}
-
-function ofTarget({ namespaces }: Nsenter): NamespaceName[] {
-  return inOrder([...namespaces.keys()].filter((name) => namespaces.get(name) === undefined));
-}
-
-function inOrder(names: readonly NamespaceName[]): NamespaceName[] {
-  const order = Object.keys(NAMESPACES) as NamespaceName[];
-  return order.filter((name) => names.includes(name));
-}
-
-/** Enters the namespaces, those of the target through its pidfd where there are any. */
-function enter(p: Builder, want: Nsenter, files: readonly OpenNamespace[]): void {
-  const names = ofTarget(want);
-  if (names.length === 0) return enterAll(p, [], undefined, files);
-
-  const [noPidfd, entered] = [p.label(), p.label()];
-  const pidfd = p.call("pidfd_open", [want.target!, 0], {
-    why: "the process, even if its id is given to another one",
-    fail: noPidfd,
-  });
-  enterAll(p, names, pidfd, files);
-  p.jump(entered);
-
-  // Before Linux 5.3; and a process that does not exist is named in the message.
-  p.place(noPidfd);
-  const opened = names.map((name): OpenNamespace => [
-    name,
-    open(p, `/proc/${want.target}/ns/${NAMESPACES[name].file}`),
-  ]);
-  enterAll(p, [], undefined, [...opened, ...files]);
-  p.place(entered);
-}
-
-/**
- * Enters namespaces: those of a process at once, then each that has a file.
- *
- * With a user namespace among them there are two ways. Who has more rights here
- * than there has to enter the others first; who has none here gets them by
- * entering the user namespace first. So whatever can be entered without it is,
- * and then all the rest with it.
- */
-function enterAll(
-  p: Builder,
-  names: readonly NamespaceName[],
-  pidfd: Cell | undefined,
-  files: readonly OpenNamespace[],
-): void {
-  const isUser = ([name]: OpenNamespace) => name === "user";
-  const first = inOrder(files.map(([name]) => name)).map((name) =>
-    files.find(([other]) => other === name)!
-  );
-  if (!names.includes("user") && !files.some(isUser)) {
-    if (pidfd) enterByPidfd(p, pidfd, names);
-    for (const file of first) enterByFile(p, file);
-    return;
-  }
-
-  const others = names.filter((name) => name !== "user");
-  const early = pidfd && others.length > 0
-    ? tried(p, (note) => setns(p, pidfd, namespaceFlags(others), note))
-    : undefined;
-  const results = first.filter((file) => !isUser(file)).map((file) =>
-    [file, tried(p, (note) => setns(p, file[1], NAMESPACES[file[0]].flag, note))] as const
-  );
-
-  if (pidfd) {
-    const user = names.filter((name) => name === "user");
-    if (early) {
-      p.when(
-        "equal",
-        early,
-        0,
-        () => user.length > 0 && enterByPidfd(p, pidfd, user),
-        () => enterByPidfd(p, pidfd, names),
-      );
-    } else {
-      enterByPidfd(p, pidfd, names);
-    }
-  }
-  for (const file of first.filter(isUser)) enterByFile(p, file);
-  for (const [file, result] of results) {
-    p.when("equal", result, 0, () => {}, () => enterByFile(p, file));
-  }
-}
-
-function setns(p: Builder, fd: Cell, flags: number, note: Note): Cell {
-  return p.call("setns", [fd, flags], note);
-}
-
-function enterByPidfd(p: Builder, pidfd: Cell, names: readonly NamespaceName[]): void {
-  setns(p, pidfd, namespaceFlags(names), {
-    why: "enter the namespaces of the process, all or none",
-    message: "reassociate to namespaces failed",
+/** The owner of a process, whose directory in /proc is open. */
+function ownerOf(p: Builder, directory: Cell): Record<"uid" | "gid", Cell> {
+  return stat(p, directory, ["uid", "gid"], {
+    why: "the ids of the process, as they are seen in this user namespace",
+    message: "can not get process stat",
   });
 }
 
-function enterByFile(p: Builder, [name, fd]: OpenNamespace): void {
-  const { flag, file } = NAMESPACES[name];
-  setns(p, fd, flag, { message: `reassociate to namespace 'ns/${file}' failed` });
+function openCgroup(p: Builder, path: string): Cell {
+  return p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
+    why: "the cgroup of the process; inside, the path may be another one",
+    message: "failed to open cgroup.procs",
+  });
 }
 
-/** Makes a call that may fail; its result. */
-function tried(p: Builder, call: (note: Note) => Cell): Cell {
-  const next = p.label();
-  const result = call({ fail: next });
-  p.place(next);
-  return result;
+/** Joins a cgroup, see cgroups(7). */
+function joinCgroup(p: Builder, processes: Cell): void {
+  p.call("write", [processes, "0", 1], {
+    why: "join the cgroup: 0 is whoever writes it",
+    message: "write cgroup.procs failed",
+  });
 }
 
 /** Drops the groups if that is allowed; 0 or `-errno`. */
@@ -215,17 +149,18 @@ function mustHaveDropped(p: Builder, before: Cell, after: Cell): void {
 
 /** Makes an open directory the root. The working directory stays if `stay`, else it is the root. */
 function changeRoot(p: Builder, root: Cell, stay: boolean): void {
-  const here = stay
-    ? p.call("openat", [AT_FDCWD, ".", O_RDONLY | O_CLOEXEC, 0], {
-      message: "cannot open current working directory",
-    })
-    : undefined;
+  const here = stay ? openInside(p, ".") : undefined;
   p.call("fchdir", [root], {
     message: "change directory by root file descriptor failed",
   });
   p.call("chroot", ["."], { why: "the root of the process", message: "chroot failed" });
-  p.call("chdir", ["/"], { message: "change directory by root failed" });
+  p.call("chdir", ["/"], { message: "cannot change directory to /" });
   if (here) changeDirectory(p, here);
+}
+
+/** Opens what is to be the working directory. */
+function openInside(p: Builder, path: string): Cell {
+  return open(p, path, { message: "cannot open current working directory" });
 }
 
 function changeDirectory(p: Builder, directory: Cell): void {

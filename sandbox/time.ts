@@ -27,7 +27,7 @@ function setClock(p: Builder, clock: number, seconds: bigint): void {
   const file = "/proc/self/timens_offsets";
   writeFile(p, file, text, text.length, {
     why: "by how many seconds and nanoseconds a clock is ahead",
-    cannotOpen: `failed to open ${file}`,
-    cannotWrite: `failed to write to ${file}`,
+    open: { message: `failed to open ${file}` },
+    write: { message: `failed to write to ${file}` },
   });
 }

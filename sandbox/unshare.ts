@@ -30,6 +30,7 @@ import { forkHelper } from "./helper.ts";
 import { namespaceFlags, type NamespaceName } from "./namespaces.ts";
 import { bindNamespaces, type NamespaceFiles } from "./persist.ts";
 import { nameProcess, type Program, runProgram } from "./program.ts";
+import { refusals } from "./refusal.ts";
 import { type ClockOffsets, setClocks } from "./time.ts";
 import {
   blockInterrupts,
@@ -99,6 +100,7 @@ export function unsharePlan(want: Unshare): Plan {
 
   return plan(name, (p) => {
     nameProcess(p, name);
+    const refusal = namespaces.has("user") ? refusals(p, name) : undefined;
     const ids = outsideIds(p);
     expectChild(p);
     // Whoever is in the new mount namespace can't bind anything in the old one;
@@ -119,6 +121,7 @@ export function unsharePlan(want: Unshare): Plan {
     p.call("unshare", [namespaceFlags(namespaces)], {
       why: "move into new namespaces",
       message: "unshare failed",
+      ...refusal?.on("unshare failed"),
     });
     mapper?.run();
     setClocks(p, want);
@@ -141,7 +144,7 @@ export function unsharePlan(want: Unshare): Plan {
     }
     if (parent) dieWithParent(p, parent, killChild!);
 
-    if (want.mapUser !== undefined) mapUser(p, want.mapUser, ids.uid);
+    if (want.mapUser !== undefined) mapUser(p, want.mapUser, ids.uid, refusal);
     if (want.mapGroup !== undefined) mapGroup(p, want.mapGroup, ids.gid);
     if (want.setgroups) setgroups(p, want.setgroups);
     if (mount) setPropagation(p, want.propagation);
@@ -172,6 +175,7 @@ export function unsharePlan(want: Unshare): Plan {
     if (parent && changesIds) dieWithParent(p, parent, killChild!);
     if (want.keepCapabilities && namespaces.has("user")) keepCapabilities(p);
     runProgram(p, want.program, want);
+    refusal?.write();
   });
 }
 

@@ -1112,15 +1112,15 @@ Deno.test("signals to the parent don't disturb its children", async () => {
 });
 
 Deno.test("a signal that meets a child before it runs its program runs nothing of Deno", async () => {
-  const { killed, received } = await inDeno(async (api) => {
+  const received = await inDeno(async (api) => {
     let received = 0;
     Deno.addSignalListener("SIGUSR1", () => received++);
+    // Shoots at every child of Deno, itself included, as soon as it is there.
+    const script = `trap "" USR1
+      cd /proc/$0/task/$0 && echo ready
+      while [ -e children ]; do read -r all <children; kill -USR1 $all; done`;
     const shots = new Deno.Command("sh", {
-      args: [
-        "-c",
-        'trap "" USR1; echo; cd "/proc/$0/task/$0"; while [ -e children ]; do read -r all <children; kill -USR1 $all; done',
-        `${Deno.pid}`,
-      ],
+      args: ["-c", script, `${Deno.pid}`],
       stdout: "piped",
       stderr: "null",
     }).spawn();
@@ -1128,14 +1128,14 @@ Deno.test("a signal that meets a child before it runs its program runs nothing o
     const program = api.plan("true", (p) => {
       api.execvp(p, "true", api.argument(p, 0), api.environment(p));
     });
-    let killed = 0;
-    for (let i = 0; i < 300; i++) if (api.clone(program).wait().code === "killed") killed++;
+    for (let killed = 0; killed < 100;) {
+      if (api.clone(program).wait().code === "killed") killed++;
+    }
     shots.kill("SIGKILL");
     await shots.status;
     await new Promise((resolve) => setTimeout(resolve, 50));
-    return { killed, received };
+    return received;
   });
-  assert(killed > 10, `${killed}`);
   assertEquals(received, 0);
 });
 

@@ -318,7 +318,7 @@ export const OPERATIONS: Readonly<Record<string, Vector>> = {
   }),
 
   "raise fails as a call does, whatever the number": computes((p, expect) => {
-    for (const errno of [0, 1, 63, 64, 133, 134, 4095, 4096]) {
+    for (const errno of [0, 1, 63, 64, 133, 134, 4095, 4096, 2 ** 32 + 1]) {
       const failed: Label = {};
       p.control("raise", [p.control("add", [errno, 0])], { fail: failed, accept: [errno % 64] });
       p.place(failed);

@@ -16,24 +16,27 @@ const TEXT_MAX = 4096;
 /** The plan with a failure that reports the failed step and exits. */
 export function reporting(base: Plan): Plan {
   const whole = plan(base.name, (p) => {
-    const iov = p.cell("iov", 3 * 16);
+    const iov = p.cell("iov", 4 * 16);
     const part = (index: number, address: Operand, length: Operand): void => {
       p.control("store64", [{ addressOf: iov }, 16 * index, address]);
       p.control("store64", [{ addressOf: iov }, 16 * index + 8, length]);
     };
     const field = (of: Cell, index: number): Cell => p.control("load64", [of, 8 * index]);
+    /** A string that a cell of the plan points to, if the message has such a cell. */
+    const string = (index: number, cell: Cell): void => {
+      const [none, text] = [p.label(), p.cell("text", TEXT_MAX)];
+      p.branch("equal", cell, 0, none);
+      const address = field(cell, 0);
+      p.branch("equal", address, 0, none);
+      const length = p.control("copy", [{ addressOf: text }, address, 0, TEXT_MAX]);
+      part(index, { addressOf: text }, length);
+      p.place(none);
+    };
 
     const message = field(FAILED, MESSAGE_OFFSET / 8);
     part(0, field(message, 0), field(message, 1));
-
-    const cell = field(message, 2);
-    const plain = p.label();
-    p.branch("equal", cell, 0, plain);
-    const subject = p.cell("subject", TEXT_MAX);
-    const text = field(cell, 0);
-    const length = p.control("copy", [{ addressOf: subject }, text, 0, TEXT_MAX]);
-    part(1, { addressOf: subject }, length);
-    p.place(plain);
+    string(1, field(message, 2));
+    string(3, field(message, 3));
 
     // The line of the errno, counted off from the first.
     const line = p.control("add", [encode(LINES), 0]);
@@ -57,9 +60,9 @@ export function reporting(base: Plan): Plan {
     part(2, line, p.control("add", [size, 1]));
 
     const exit = p.label();
-    p.call("writev", [STDERR, { addressOf: iov }, 3], { fail: exit });
+    p.call("writev", [STDERR, { addressOf: iov }, 4], { fail: exit });
     p.place(exit);
-    p.call("exit_group", [field(message, 3)]);
+    p.call("exit_group", [field(message, 4)]);
   }, base);
   return { ...whole, failure: base.steps.length };
 }

@@ -90,6 +90,8 @@ export interface Note {
   readonly message?: string;
   /** The address of a string that ends the message. */
   readonly subject?: Cell;
+  /** The address of a string that is said on a further line, or 0 for none. */
+  readonly hint?: Cell;
   /** The exit status when it fails; 1 if absent. */
   readonly status?: number;
   /** The errnos that count as success. */
