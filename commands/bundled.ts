@@ -4,12 +4,14 @@
  * @module
  */
 import { run } from "./cli.ts";
+import * as link from "./link.ts";
 import * as nsenter from "./nsenter.ts";
 import * as unshare from "./unshare.ts";
 
 // Deno keeps V8's code for the next start, but only once the event loop has
-// turned. A command replaces this process before that, so let it turn first.
+// turned. A command replaces this process before that, so let it turn first. The
+// compiled program keeps none.
 const NOTHING: string = "data:text/javascript,";
-await import(NOTHING);
+if (!Deno.build.standalone) await import(NOTHING);
 
-await run({ unshare: () => unshare, nsenter: () => nsenter });
+await run({ unshare: () => unshare, nsenter: () => nsenter, link: () => link });

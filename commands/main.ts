@@ -9,6 +9,7 @@ import { type Commands, run } from "./cli.ts";
 const COMMANDS: Commands = {
   unshare: () => import("./unshare.ts"),
   nsenter: () => import("./nsenter.ts"),
+  link: () => import("./link.ts"),
 };
 
 await run(COMMANDS);

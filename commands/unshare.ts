@@ -240,7 +240,7 @@ export function main(argv: readonly string[]): void {
         break;
       case "load-interp":
         useBinfmt(want, namespaces, want.mountBinfmt);
-        want.interpreter = option.value;
+        want.interpreter = option.value || undefined; // an empty one registers nothing
         break;
       case "map-user":
         maps.user = userId(option.value) ?? parseId(option.value, "uid");

@@ -75,7 +75,7 @@ function openById(p: Builder, id: bigint): Cell {
 
 /** Enters the namespaces; `opened` are those that have a descriptor. */
 export function enter(p: Builder, want: Entered, opened: readonly OpenNamespace[]): void {
-  const { target, netSocket } = want;
+  const { netSocket } = want;
   const names = ofTarget(want);
   const [refused, byFile, entered] = [p.label(), p.label(), p.label()];
   const mustHave = netSocket !== undefined || want.targetInode !== undefined;
@@ -88,6 +88,7 @@ export function enter(p: Builder, want: Entered, opened: readonly OpenNamespace[
 
   if (!pidfd || names.length === 0) return enterAll(p, files);
   enterAll(p, files, { pidfd, names, refused, byFile });
+  p.call("close", [pidfd], { why: "what waits needs no hold on the process" });
   p.jump(entered);
 
   // Before Linux 5.8 setns(2) takes no pidfd.

@@ -18,21 +18,32 @@ export interface IdRange {
   readonly count: number;
 }
 
+/** A number as `%u` of scanf(3) reads it. */
+const NUMBER = String.raw`\s*([+-]?\d+)`;
+const COLONS = new RegExp(`^${NUMBER}:${NUMBER}:${NUMBER}$`);
+const COMMAS = new RegExp(`^${NUMBER},${NUMBER},${NUMBER}$`);
+
 /** `inside:outside:count`, or the older `outside,inside,count`; `undefined` for anything else. */
 export function parseRange(text: string): IdRange | undefined {
-  const [, inside, outside, count] = /^(\d+):(\d+):(\d+)$/.exec(text) ?? [];
+  const [, inside, outside, count] = COLONS.exec(text) ?? [];
   if (inside) return range(inside, outside!, count!);
-  const [, first, second, size] = /^(\d+),(\d+),(\d+)$/.exec(text) ?? [];
+  const [, first, second, size] = COMMAS.exec(text) ?? [];
   return first ? range(second!, first, size!) : undefined;
 }
 
 function range(inside: string, outside: string, count: string): IdRange {
-  return { inside: Number(inside), outside: Number(outside), count: Number(count) };
+  return { inside: id(inside), outside: id(outside), count: id(count) };
+}
+
+/** An id, cut to 32 bits. */
+function id(text: string): number {
+  return Number(BigInt.asUintN(32, BigInt(text)));
 }
 
 /**
  * The first range that a file gives to a user: `name:start:count` a line, see
- * subuid(5). The name may also be the user's id.
+ * subuid(5). The name may also be the user's id; as in unshare(1), any name that
+ * is no number counts as 0, so root gets the first range that has one.
  *
  * @throws {SyscallError} when the file can't be read
  * @throws {RangeError} when the user has no name, or no range in the file
@@ -41,13 +52,16 @@ export function subordinateIds(file: string, uid: number): { start: number; coun
   const name = userName(uid);
   if (name === undefined) throw new RangeError(`you (user ${uid}) don't exist.`);
   for (const line of decode(readFile(file)).split("\n")) {
-    const [owner, start, count] = line.split(":");
-    if (owner !== name && owner !== `${uid}`) continue;
-    if (/^\d+$/.test(start ?? "") && /^\d+$/.test(count ?? "")) {
-      return { start: Number(start), count: Number(count) };
-    }
+    const [, owner, start, count] = /^([^:]*):([^:]*):(.*)$/.exec(line) ?? [];
+    if (owner === undefined || owner !== name && (Number.parseInt(owner) || 0) !== uid) continue;
+    return { start: subordinate(start!), count: subordinate(count!) };
   }
   throw new RangeError(`no line matching user "${name}" in ${file}`);
+}
+
+function subordinate(text: string): number {
+  if (/^\s*\+?\d+$/.test(text)) return Number(text);
+  throw new RangeError(`failed to parse subid map: '${text}'`);
 }
 
 /** A range for each of those that our own namespace has, mapped to itself. */

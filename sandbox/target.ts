@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ENOENT } from "../ffi/constants/errno.ts";
+import { EINVAL, ENOENT } from "../ffi/constants/errno.ts";
 import { SyscallError } from "../ffi/errno.ts";
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
@@ -45,15 +45,68 @@ export function shellsOf(pid: number, uid: number): string[] {
 
 /** The shell in the process's own /etc/passwd, see passwd(5). */
 function loginShell(pid: number, uid: number): string[] {
-  let text;
-  try {
-    text = decode(readFile(`/proc/${pid}/root/etc/passwd`));
-  } catch (error) {
-    if (error instanceof SyscallError) return [];
-    throw error;
-  }
+  const path = `/proc/${pid}/root/etc/passwd`;
+  // What is in there is not ours: a pipe would have us wait for ever.
+  const text = isRegular(path) ? read(path) ?? "" : "";
   const entry = text.split("\n").map((line) => line.split(":")).find(([, , id]) => id === `${uid}`);
   return entry?.[6] ? [entry[6]] : [];
+}
+
+function isRegular(path: string): boolean {
+  const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
+  try {
+    return (Number(statx(path).mode) & S_IFMT) === S_IFREG;
+  } catch (error) {
+    if (error instanceof SyscallError) return false;
+    throw error;
+  }
+}
+
+/**
+ * The environment of the process, as nsenter(1) gives it to a program: the last
+ * variable comes first, and of several with one name only the last counts.
+ */
+export function environmentOf(pid: number): string[] {
+  const path = `/proc/${pid}/environ`;
+  const variables = new Map<string, string>();
+  for (const entry of contents(path, `cannot open ${path}`).split("\0").reverse()) {
+    const name = entry.slice(0, Math.max(0, entry.indexOf("=")));
+    if (entry.startsWith("=")) {
+      throw new SyscallError("setenv", EINVAL, { step: "failed to set environment variables" });
+    }
+    if (name !== "" && !variables.has(name)) variables.set(name, entry);
+  }
+  return [...variables.values()];
+}
+
+const CGROUPS = "/sys/fs/cgroup";
+
+/** Whether what is mounted for cgroups is their second version, see cgroups(7). */
+export function hasUnifiedCgroups(): boolean {
+  return exists(`${CGROUPS}/cgroup.controllers`);
+}
+
+/** The file that lists the processes in the process's cgroup of version 2, if it is in one. */
+export function cgroupOf(pid: number): string | undefined {
+  const path = `/proc/${pid}/cgroup`;
+  const [, cgroup] = /^0::(.*)$/m.exec(contents(path, `cannot open ${path}`)) ?? [];
+  return cgroup === undefined ? undefined : `${CGROUPS}${cgroup}/cgroup.procs`;
+}
+
+/** Whether SELinux is on. */
+export function hasSELinux(): boolean {
+  return exists("/sys/fs/selinux/enforce");
+}
+
+/** The SELinux context of the process. */
+export function securityContextOf(pid: number): string {
+  const text = contents(`/proc/${pid}/attr/current`, `failed to get ${pid} SELinux context`);
+  return text.replace(/[\n\0]+$/, "");
+}
+
+/** The release of the kernel, such as 6.18.44. */
+export function kernelRelease(): string {
+  return contents("/proc/sys/kernel/osrelease").trimEnd();
 }
 
 function file(pid: number | "self", name: NamespaceName): string {
@@ -76,6 +129,26 @@ function exists(path: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof SyscallError && error.errno === ENOENT) return false;
+    throw error;
+  }
+}
+
+/** What is in a file; `step` is said when it can't be read. */
+function contents(path: string, step?: string): string {
+  try {
+    return decode(readFile(path));
+  } catch (error) {
+    if (!(error instanceof SyscallError) || step === undefined) throw error;
+    throw new SyscallError(error.syscall, error.errno, { path, step });
+  }
+}
+
+/** What is in a file, if it can be read. */
+function read(path: string): string | undefined {
+  try {
+    return decode(readFile(path));
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
     throw error;
   }
 }

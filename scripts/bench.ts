@@ -10,19 +10,26 @@
  *
  * @module
  */
-import { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER } from "../ffi/constants/sched.ts";
-import { plan } from "../ffi/plan/builder.ts";
-import { clone } from "../ffi/plan/clone.ts";
-import { elf } from "../ffi/plan/elf.ts";
-import { host } from "../ffi/plan/host.ts";
-import { reporting } from "../ffi/plan/report.ts";
-import type { Plan } from "../ffi/plan/step.ts";
-import { getegid, geteuid } from "../ffi/unistd.ts";
-import { mapGroup, mapUser } from "../sandbox/idmap.ts";
-import { mountProc, setPropagation } from "../sandbox/mounts.ts";
-import { nsenterPlan } from "../sandbox/nsenter.ts";
-import { runProgram } from "../sandbox/program.ts";
-import { unsharePlan } from "../sandbox/unshare.ts";
+import {
+  argument,
+  AT_FDCWD,
+  clone,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  environment,
+  execvp,
+  getegid,
+  geteuid,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_PRIVATE,
+  MS_REC,
+  O_CLOEXEC,
+  O_WRONLY,
+  plan,
+} from "../mod.ts";
 import { fromFileUrl, parseArgs } from "./std.ts";
 
 const WARM_UP = 3;
@@ -30,8 +37,9 @@ const WARM_UP = 3;
 const REST = 5;
 /** Milliseconds after which a waiter has failed to start. */
 const PATIENCE = 10_000;
-const UNSHARE = ["-Urpf", "--mount-proc"];
-const NSENTER = ["--preserve-credentials", "-U", "-m", "-p", "-t"];
+const DENO = [Deno.execPath(), "run"];
+const UNSHARE = ["-Urpf", "--mount-proc", "true"];
+const NSENTER = ["--preserve-credentials", "-U", "-m", "-p", "true"];
 /** What a waiting process may have in memory, in KiB. */
 const RESIDENT = 200;
 
@@ -49,129 +57,99 @@ interface Group {
   readonly rows: readonly [contestant: Contestant, target?: number][];
 }
 
-/** A waiting process. */
-interface Waiter {
-  readonly name: string;
-  /** Absent if it is not installed. */
-  readonly pid: number | undefined;
-  readonly target?: number;
-}
-
 // What is started ------------------------------------------------------------
 
 const project = fromFileUrl(new URL("..", import.meta.url));
 
 /** A command line as a contestant, if its program is there. */
-function command(name: string, argv: readonly string[] | undefined): Contestant {
-  const [file, ...args] = argv ?? [];
-  if (file === undefined || !exists(file)) return { name, run: undefined };
-  const command = new Deno.Command(file, { args, stdin: "null", stdout: "null", stderr: "null" });
+function command(name: string, argv: readonly string[]): Contestant {
+  const [file, ...args] = argv;
+  if (!exists(file!)) return { name, run: undefined };
+  const command = new Deno.Command(file!, { args, stdin: "null", stdout: "null", stderr: "null" });
   const run = (): void => {
     const { code } = command.outputSync();
-    if (code !== 0) throw new Error(`${argv!.join(" ")}: status ${code}`);
+    if (code !== 0) throw new Error(`${argv.join(" ")}: status ${code}`);
   };
   return { name, run };
 }
 
-/** `unshare -Urpf --mount-proc PROGRAM` as a plan. */
-function unshareOf(program: string): Plan {
-  return unsharePlan({
-    name: "unshare",
-    namespaces: new Set(["user", "pid", "mount"]),
-    fork: true,
-    mapUser: 0,
-    mapGroup: 0,
-    propagation: "private",
-    mountProc: "/proc",
-    program: { name: program, index: UNSHARE.length + 1 },
-  });
-}
-
-/** `nsenter --preserve-credentials -U -m -p -t TARGET true` as a plan. */
-function nsenterOf(target: number): Plan {
-  return nsenterPlan({
-    name: "nsenter",
-    target,
-    namespaces: new Map([["user", undefined], ["mount", undefined], ["pid", undefined]]),
-    fork: true,
-    preserveCredentials: true,
-    program: { name: "true", index: NSENTER.length + 2 },
-  });
-}
-
-/** The same as {@linkcode unshareOf}, with the namespaces made by clone(2) in this process. */
-function cloneOf(program: string): () => void {
-  const [uid, gid] = [geteuid(), getegid()];
+/** What `unshare -Urpf --mount-proc true` does, with clone(2) from this process. */
+function clones(): void {
   const child = plan("clone", (p) => {
-    mapUser(p, 0, p.control("add", [uid, 0]));
-    mapGroup(p, 0, p.control("add", [gid, 0]));
-    setPropagation(p, "private");
-    mountProc(p, "/proc", false);
-    runProgram(p, { name: program, index: 1 });
+    const write = (path: string, text: string): void => {
+      const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0]);
+      p.call("write", [fd, text, text.length]);
+      p.call("close", [fd]);
+    };
+    write("/proc/self/uid_map", `0 ${geteuid()} 1`);
+    write("/proc/self/setgroups", "deny");
+    write("/proc/self/gid_map", `0 ${getegid()} 1`);
+    p.call("mount", ["none", "/", 0, MS_REC | MS_PRIVATE, 0]);
+    p.call("mount", ["proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, 0]);
+    execvp(p, "true", argument(p, 0), environment(p));
   });
   const flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS;
-  return () => {
-    const { status } = clone(child, { flags, argv: ["clone", program] }).wait();
-    if (status !== 0) throw new Error(`clone: status ${status}`);
-  };
+  const { status } = clone(child, { flags, argv: ["true"] }).wait();
+  if (status !== 0) throw new Error(`clone: status ${status}`);
 }
 
-function groups(directory: string, bundle: string, target: number): Group[] {
-  const deno = [Deno.execPath(), "run"];
+/** The command lines in front of a command, and what two commands have become. */
+interface Ours {
+  readonly bundled: readonly string[];
+  readonly sources: readonly string[];
+  readonly nsenter: readonly string[];
+  readonly ours: Waiter;
+  readonly entered: Waiter;
+}
+
+function compared(directory: string, { bundled, sources, nsenter, ours, entered }: Ours): Group[] {
   const empty = `${directory}/empty.js`;
   Deno.writeTextFileSync(empty, "");
-  const unshare = [...UNSHARE, "true"];
-  const nsenter = [...NSENTER, `${target}`, "true"];
-  const entry = `${project}commands/main.ts`;
-
-  const nothing = command("deno run empty.js", [...deno, empty]);
-  const bundled = command("unshare, bundled", [
-    ...deno,
-    "--allow-ffi",
-    bundle,
-    "unshare",
-    ...unshare,
-  ]);
-  const sources = command("unshare, sources", [
-    ...deno,
-    "--allow-ffi",
-    entry,
-    "unshare",
-    ...unshare,
-  ]);
-  const real = command("unshare of util-linux", ["/usr/bin/unshare", ...unshare]);
-  const emitted = command("unshare, emitted", [emit(directory, unshareOf("true")), ...unshare]);
-  const inC = command("the same in C", compile(directory, "true"));
-  const cloned = { name: "clone() in a script", run: cloneOf("true") };
+  const unshareFile = copyExecutable(ours, `${directory}/unshare`);
+  const nsenterFile = copyExecutable(entered, `${directory}/nsenter`);
+  const executable = command("unshare, executable", [unshareFile, ...UNSHARE]);
   return [
-    { title: "command line", rows: [[nothing], [bundled, 1.15], [sources, 1.4]] },
-    { title: "emitted executable", rows: [[real], [emitted, 0.8]] },
-    { title: "the same system calls", rows: [[inC], [emitted, 1.1], [cloned, 1.15]] },
+    {
+      title: "command line",
+      rows: [
+        [command("deno run empty.js", [...DENO, empty])],
+        [command("unshare, bundled", [...bundled, "unshare", ...UNSHARE]), 1.15],
+        [command("unshare, sources", [...sources, "unshare", ...UNSHARE]), 1.4],
+      ],
+    },
+    {
+      title: "executable",
+      rows: [
+        [command("unshare of util-linux", ["/usr/bin/unshare", ...UNSHARE])],
+        [executable, 0.8],
+      ],
+    },
+    {
+      title: "the same system calls",
+      rows: [
+        [command("the same in C", [compile(directory) ?? "", "true"])],
+        [executable, 1.1],
+        [{ name: "clone() in a script", run: clones }, 1.15],
+      ],
+    },
     {
       title: "nsenter",
       rows: [
         [command("nsenter of util-linux", ["/usr/bin/nsenter", ...nsenter])],
-        [command("nsenter, emitted", [emit(directory, nsenterOf(target)), ...nsenter])],
-        [command("nsenter, bundled", [...deno, "--allow-ffi", bundle, "nsenter", ...nsenter])],
+        [command("nsenter, executable", [nsenterFile, ...nsenter])],
+        [command("nsenter, bundled", [...bundled, "nsenter", ...nsenter])],
       ],
     },
   ];
 }
 
-/** Writes a plan as an executable. */
-function emit(directory: string, program: Plan): string {
-  const path = `${directory}/${program.name}`;
-  Deno.writeFileSync(path, elf(reporting(program), host()), { mode: 0o755 });
-  return path;
-}
-
-/** Compiles bench.c; how it runs a program, if there is a C compiler. */
-function compile(directory: string, program: string): string[] | undefined {
+/** Compiles bench.c; the program, if there is a C compiler. */
+function compile(directory: string): string | undefined {
   const cc = ["/usr/bin/cc", "/usr/bin/gcc"].find(exists);
   if (!cc) return undefined;
   const file = `${directory}/bench`;
   succeed(cc, "-O2", "-static", "-o", file, `${project}scripts/bench.c`);
-  return [file, program];
+  return file;
 }
 
 function makeBundle(directory: string): string {
@@ -192,6 +170,56 @@ function exists(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A command that waits for its program, and ends when that is killed. */
+interface Waiter {
+  readonly pid: number;
+  /** The process id of the program. */
+  readonly program: number;
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts a command whose program, `true`, waits; if it is installed. */
+async function startWaiter(
+  directory: string,
+  argv: readonly string[],
+): Promise<Waiter | undefined> {
+  const [file, ...args] = argv;
+  if (!exists(file!)) return undefined;
+  Deno.mkdirSync(`${directory}/waiting`, { recursive: true });
+  Deno.writeTextFileSync(`${directory}/waiting/true`, "#!/bin/sh\nexec sleep 300\n", {
+    mode: 0o755,
+  });
+  const child = new Deno.Command(file!, {
+    args,
+    env: { PATH: `${directory}/waiting:${Deno.env.get("PATH")}` },
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+  const { pid } = child;
+  const deadline = performance.now() + PATIENCE;
+  while (read(`/proc/${childOf(pid)}/comm`) !== "sleep\n") {
+    if (performance.now() > deadline) throw new Error(`${argv.join(" ")} does not start`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const program = childOf(pid);
+  const stop = async (): Promise<void> => {
+    Deno.kill(program, "SIGKILL");
+    await child.status;
+  };
+  return { pid, program, stop };
+}
+
+/** The only child of a process; 0 if there is none yet. */
+function childOf(pid: number): number {
+  return Number(read(`/proc/${pid}/task/${pid}/children`)?.trim());
+}
+
+/** Copies the executable that a process runs: for ours, what the command has become. */
+function copyExecutable({ pid }: Waiter, path: string): string {
+  Deno.writeFileSync(path, Deno.readFileSync(`/proc/${pid}/exe`), { mode: 0o755 });
+  return path;
 }
 
 // Measuring ------------------------------------------------------------------
@@ -223,42 +251,10 @@ function shuffle<T>(items: T[]): T[] {
   return items;
 }
 
-/** Starts what waits for a `sleep` of its own; its process id, once the sleep runs. */
-async function startWaiter(
-  file: string,
-  ...args: string[]
-): Promise<Deno.ChildProcess | undefined> {
-  if (!exists(file)) return undefined;
-  const child = new Deno.Command(file, {
-    args: [...args, ...UNSHARE, "sleep", "300"],
-    stdin: "null",
-    stdout: "null",
-  }).spawn();
-  const deadline = performance.now() + PATIENCE;
-  while (read(`/proc/${childOf(child.pid)}/comm`) !== "sleep\n") {
-    if (performance.now() > deadline) throw new Error(`${file} ${args.join(" ")} does not start`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  return child;
-}
-
-/** The only child of a process; 0 if there is none yet. */
-function childOf(pid: number): number {
-  return Number(read(`/proc/${pid}/task/${pid}/children`)?.trim());
-}
-
-/** Kills the sleep; its waiter then ends as well. */
-async function stopWaiter(child: Deno.ChildProcess | undefined): Promise<void> {
-  if (!child) return;
-  Deno.kill(childOf(child.pid), "SIGKILL");
-  await child.status;
-}
-
 /** A value of smaps_rollup in KiB, see proc_pid_smaps(5). */
-function memory({ pid }: Waiter, name: string): number | undefined {
-  const text = pid === undefined ? undefined : read(`/proc/${pid}/smaps_rollup`);
-  const [, kib] = new RegExp(`^${name}: +(\\d+) kB`, "m").exec(text ?? "") ?? [];
-  return kib === undefined ? undefined : Number(kib);
+function memory({ pid }: Waiter, name: string): number {
+  const [, kib] = new RegExp(`^${name}: +(\\d+) kB`, "m").exec(read(`/proc/${pid}/smaps_rollup`)!)!;
+  return Number(kib);
 }
 
 function read(path: string): string | undefined {
@@ -293,12 +289,10 @@ function timesOf({ rows }: Group, times: ReadonlyMap<Contestant, readonly number
   });
 }
 
-function memoryOf(waiters: readonly Waiter[]): Row[] {
-  return waiters.map((waiter) => {
-    const [rss, pss] = ["Rss", "Pss"].map((name) => memory(waiter, name));
-    const { name, target } = waiter;
-    return { process: name, "Rss KiB": rss, "Pss KiB": pss, target, ok: isOk(rss, target) };
-  });
+function memoryOf(name: string, waiter: Waiter | undefined, target?: number): Row {
+  const rss = waiter && memory(waiter, "Rss");
+  const pss = waiter && memory(waiter, "Pss");
+  return { process: name, "Rss KiB": rss, "Pss KiB": pss, target, ok: isOk(rss, target) };
 }
 
 function isOk(value: number | undefined, target: number | undefined): boolean | undefined {
@@ -331,25 +325,35 @@ function table(title: string, rows: readonly Row[]): void {
 async function main(args: string[]): Promise<void> {
   const { rounds, json } = parseArgs(args, { boolean: ["json"], default: { rounds: 40 } });
   const directory = Deno.makeTempDirSync({ prefix: "denspace-bench-" });
-  const bundle = makeBundle(directory);
-  const ours = await startWaiter(Deno.execPath(), "run", "--allow-ffi", bundle, "unshare");
-  const real = await startWaiter("/usr/bin/unshare");
+  const waiters: Waiter[] = [];
+  const start = async (...argv: string[]): Promise<Waiter | undefined> => {
+    const waiter = await startWaiter(directory, argv);
+    if (waiter) waiters.unshift(waiter);
+    return waiter;
+  };
   try {
-    const all = groups(directory, bundle, childOf(ours!.pid));
-    const contestants = new Set(all.flatMap(({ rows }) => rows.map(([contestant]) => contestant)));
+    const bundled = [...DENO, "--allow-ffi", makeBundle(directory)];
+    const sources = [...DENO, "--allow-ffi", `${project}commands/main.ts`];
+    const real = await start("/usr/bin/unshare", ...UNSHARE);
+    const ours = (await start(...bundled, "unshare", ...UNSHARE))!;
+    const nsenter = ["-t", `${ours.program}`, ...NSENTER];
+    const entered = (await start(...bundled, "nsenter", ...nsenter))!;
+    const groups = compared(directory, { bundled, sources, nsenter, ours, entered });
+    const contestants = new Set(
+      groups.flatMap(({ rows }) => rows.map(([contestant]) => contestant)),
+    );
     const times = measure(contestants, Number(rounds));
     const tables: Record<string, Row[]> = Object.fromEntries(
-      all.map((group) => [group.title, timesOf(group, times)]),
+      groups.map((group) => [group.title, timesOf(group, times)]),
     );
-    tables["memory while the program runs"] = memoryOf([
-      { name: "unshare of util-linux", pid: real?.pid },
-      { name: "unshare, ours", pid: ours?.pid, target: RESIDENT },
-    ]);
+    tables["memory while the program runs"] = [
+      memoryOf("unshare of util-linux", real),
+      memoryOf("unshare, ours", ours, RESIDENT),
+    ];
     if (json) console.log(JSON.stringify({ rounds, tables }, null, 2));
     else for (const [title, rows] of Object.entries(tables)) table(title, rows);
   } finally {
-    await stopWaiter(ours);
-    await stopWaiter(real);
+    for (const { stop } of waiters) await stop();
     Deno.removeSync(directory, { recursive: true });
   }
 }

@@ -1,9 +1,5 @@
 /** The classic first program with namespaces: a shell that has a host name of its own. */
-import { CLONE_NEWUTS } from "../ffi/sched.ts";
-import { plan } from "../ffi/plan/builder.ts";
-import { clone } from "../ffi/plan/clone.ts";
-import { execvp } from "../ffi/plan/execvp.ts";
-import { argument, environment } from "../ffi/plan/stack.ts";
+import { argument, clone, CLONE_NEWUSER, CLONE_NEWUTS, environment, execvp, plan } from "../mod.ts";
 
 // What the child does, as data: no JavaScript runs in it.
 const child = plan("child", (p) => {
@@ -17,7 +13,7 @@ const child = plan("child", (p) => {
 });
 
 const { wait } = clone(child, {
-  flags: CLONE_NEWUTS,
+  flags: CLONE_NEWUSER | CLONE_NEWUTS,
   argv: ["bash", ...Deno.args],
 });
 wait();

@@ -36,7 +36,7 @@ export type State = "running" | "stopped" | "gone";
 
 /** The `sleep` in namespaces of its own that nsenter is pointed at. */
 export interface Target {
-  /** Options of the real unshare(1) that starts it. */
+  /** Options of the real unshare(1) that starts it, and what it starts on the way to it. */
   unshare: string[];
   /** Who starts it; the account of the case if not given. */
   as?: Account;
@@ -80,12 +80,13 @@ export interface Case {
   needs?: string[];
 }
 
-/** A file under `{tmp}` that cases use: a directory, a link or a text. */
+/** A file under `{tmp}` that cases use: a directory, a link, a text or an executable. */
 export interface Fixture {
   path: string;
   mode?: number;
   text?: string;
   link?: string;
+  bytes?: () => Uint8Array;
 }
 
 /** The util-linux release whose behaviour is the reference. */
@@ -130,10 +131,14 @@ export const TIME = "time namespaces";
 /** A key of {@linkcode PROBES}. */
 export const USR = "a /usr that can be a root directory";
 
+/** A key of {@linkcode PROBES}. */
+export const BINFMT_MISC = "binfmt_misc in user namespaces";
+
 /** Conditions of the host that a case may need. */
 export const PROBES: Record<string, () => boolean> = {
   [USERNS]: () => succeeds("user", real("unshare"), "-Ur", "true"),
   [TIME]: () => exists("/proc/self/ns/time"),
+  [BINFMT_MISC]: () => succeeds("user", real("unshare"), "-rpf", "--mount-binfmt", "true"),
   [USR]: () => succeeds("root", real("unshare"), "-R", "/usr", "/bin/true"),
 };
 
@@ -404,7 +409,7 @@ function prepare(fixtures: Fixture[]): void {
   Deno.chmodSync(scratch, 0o755);
   const shared = ["work", "home", "mnt", "deno-root", "deno-user"];
   for (
-    const { path, mode, text, link } of [
+    const { path, mode, text, link, bytes } of [
       ...shared.map((path) => ({ path, mode: 0o777 } as Fixture)),
       ...fixtures,
     ]
@@ -412,6 +417,7 @@ function prepare(fixtures: Fixture[]): void {
     const full = `${scratch}/${path}`;
     if (link !== undefined) Deno.symlinkSync(link, full);
     else if (text !== undefined) Deno.writeTextFileSync(full, text);
+    else if (bytes !== undefined) Deno.writeFileSync(full, bytes());
     else Deno.mkdirSync(full);
     if (link === undefined) Deno.chmodSync(full, mode ?? 0o755);
   }
@@ -429,7 +435,7 @@ async function startTarget(
   account: Account,
 ): Promise<{ pid: number; end: () => Promise<void> }> {
   const child = new Deno.Command(real("unshare")!, {
-    args: [...target.unshare, "sleep", "300"],
+    args: [...target.unshare, "sleep", "300"].map((word) => expand(word, { tmp: scratch! })),
     cwd: expand(target.cwd ?? "{tmp}/work", { tmp: scratch! }),
     clearEnv: true,
     env: { PATH },

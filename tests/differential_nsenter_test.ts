@@ -13,6 +13,10 @@ import {
   USR,
   words,
 } from "./differential.ts";
+import { plan } from "../ffi/plan/builder.ts";
+import { elf } from "../ffi/plan/elf.ts";
+import { host } from "../ffi/plan/host.ts";
+import { reporting } from "../ffi/plan/report.ts";
 
 const target = (options: string, more: Partial<Target> = {}): Target => ({
   unshare: options === "" ? [] : words(options),
@@ -23,6 +27,8 @@ const target = (options: string, more: Partial<Target> = {}): Target => ({
 const ALL = target("-muinpCTf --mount-proc --kill-child");
 /** With a user namespace of its own, as root or as an ordinary user. */
 const OWN = target("-muinpUCTrf --mount-proc --kill-child");
+/** In a user namespace within another one. */
+const NESTED = target("-Ur unshare -Uru");
 const UTS = target("-u");
 const MOUNT = target("-m");
 
@@ -33,7 +39,20 @@ const FIXTURES: Fixture[] = [
   { path: "exec/data", text: "not a program\n", mode: 0o644 },
   { path: "exec/lost", text: "#!/nonexistent/interpreter\n" },
   { path: "locked", mode: 0o700 },
+  { path: "env" },
+  { path: "env/twice", bytes: () => sleeper(["A=1", "B=2", "A=3", "", "AB=4"]) },
+  { path: "env/nameless", bytes: () => sleeper(["A=1", "=2"]) },
+  { path: "env/none", bytes: () => sleeper(["name", "value"]) },
 ];
+
+/** A `sleep` with variables that no shell would give it. */
+function sleeper(variables: string[]): Uint8Array {
+  const program = plan("sleeper", (p) => {
+    p.call("execve", ["/usr/bin/sleep", { list: ["sleep", "300"] }, { list: variables }]);
+    p.call("exit_group", [127]);
+  });
+  return elf(reporting(program), host());
+}
 
 const namespaces: Case[] = [
   {
@@ -585,7 +604,6 @@ const options: Case[] = [
   { name: "an ambiguous abbreviation of --user", argv: words("--us true") },
   { name: "an unknown long option", argv: words("--nope true") },
   { name: "an unknown letter", argv: words("-x true") },
-  { name: "the first of two errors counts", argv: words("--net=/nonexistent --nope") },
   { name: "getopt's error counts when it comes first", argv: words("--nope --net=/nonexistent") },
   {
     name: "the first operand ends the options",
@@ -896,7 +914,12 @@ const waiting: Case[] = [
     name: "the waiting parent leaves signals alone",
     argv: words("-t {target} -p sleep 300"),
     target: ALL,
-    steps: [{ observe: "signals", of: "tool" }, { observe: "signals", of: "program" }],
+    // fork(3) blocks all signals for a moment, in which the child may already run
+    steps: [
+      { pause: 50 },
+      { observe: "signals", of: "tool" },
+      { observe: "signals", of: "program" },
+    ],
   },
   {
     name: "SIGTERM ends the waiting parent but not the child",
@@ -965,9 +988,523 @@ const waiting: Case[] = [
   },
 ];
 
+/** In a network namespace of its own, with a socket of another one as descriptor 3. */
+const SOCKET: Target = {
+  unshare: [
+    "-n",
+    ...bash('ip link set lo up && exec 3<>/dev/udp/127.0.0.1/9 && exec unshare -nu "$@"'),
+  ],
+};
+/** The same as an ordinary user, in a user namespace of its own. */
+const OWN_SOCKET: Target = { ...SOCKET, unshare: ["-Ur", ...SOCKET.unshare] };
+
+const sockets: Case[] = [
+  {
+    name: "-N enters the network namespace of a socket",
+    argv: ["-t", "{target}", "-N", "3", ...NAMESPACES],
+    target: SOCKET,
+  },
+  {
+    name: "--net-socket wins over --net",
+    argv: ["--net-socket=3", "-t", "{target}", "-n", ...NAMESPACES],
+    target: SOCKET,
+  },
+  {
+    name: "-N wins over the file of -n",
+    argv: ["-t", "{target}", "-N3", "--net=/proc/self/ns/net", ...NAMESPACES],
+    target: SOCKET,
+  },
+  {
+    name: "-N with other namespaces of the target",
+    argv: ["-t", "{target}", "-u", "-N3", ...NAMESPACES],
+    target: SOCKET,
+  },
+  {
+    name: "-N with -a",
+    argv: ["-a", "-N3", "-t", "{target}", ...NAMESPACES],
+    target: SOCKET,
+  },
+  {
+    name: "-N sees the devices of the socket's namespace",
+    argv: words("-t {target} -N 3 cat /proc/net/dev"),
+    target: SOCKET,
+  },
+  {
+    name: "-N leaves no descriptor behind",
+    argv: words("-t {target} -N 3 ls /proc/self/fd"),
+    target: SOCKET,
+  },
+  {
+    name: "-N with the user namespace of an own container",
+    argv: ["-t", "{target}", "-U", "--preserve-credentials", "-N3", ...NAMESPACES],
+    target: OWN_SOCKET,
+    as: "user",
+    needs: [USERNS],
+  },
+  {
+    name: "-N in an own container without its user namespace",
+    argv: words("-t {target} -N 3 true"),
+    target: OWN_SOCKET,
+    as: "user",
+    needs: [USERNS],
+  },
+  {
+    name: "-N of a descriptor that is not open",
+    argv: words("-t {target} -N 99 true"),
+    target: UTS,
+  },
+  { name: "-N of what is no socket", argv: words("-t {target} -N 1 true"), target: UTS },
+  {
+    name: "-N of another's process",
+    argv: words("-t {target} -N 3 true"),
+    target: { ...SOCKET, as: "root" },
+    as: "user",
+  },
+  {
+    name: "-N of a process that has ended",
+    argv: words("-t {target} -N 3 true"),
+    target: target("", { dead: true }),
+    maskPid: true,
+  },
+  { name: "-N needs a target", argv: words("-N 3 true") },
+  {
+    name: "a negative -N is none",
+    argv: words("-t {target} -N -1 true"),
+    target: UTS,
+    stderr: "more",
+  },
+  {
+    name: "a negative -N takes back another",
+    argv: ["-t", "{target}", "-u", "-N99", "-N-1", ...NAMESPACES],
+    target: SOCKET,
+  },
+  { name: "-N of no number", argv: words("-t 1 -N x true") },
+  { name: "-N of nothing", argv: ["-t", "1", "-N", "", "true"] },
+  { name: "-N beyond 32 bits", argv: words("-N 2147483648 true") },
+];
+
+const parents: Case[] = [
+  {
+    name: "--user-parent enters the parent user namespace",
+    argv: ["-t", "{target}", "--user-parent", ...NAMESPACES],
+    target: NESTED,
+  },
+  {
+    name: "--user-parent is root there",
+    argv: ["-t", "{target}", "--user-parent", ...CREDENTIALS],
+    target: NESTED,
+  },
+  {
+    name: "--user-parent with -U",
+    argv: ["-t", "{target}", "-U", "--user-parent", ...NAMESPACES],
+    target: NESTED,
+  },
+  {
+    name: "--user-parent with another namespace",
+    argv: ["-t", "{target}", "-u", "--user-parent", ...NAMESPACES],
+    target: NESTED,
+  },
+  {
+    name: "--user-parent with -a",
+    argv: ["-t", "{target}", "-a", "--user-parent", ...NAMESPACES],
+    target: NESTED,
+  },
+  {
+    name: "--user-parent of a file",
+    argv: ["-t", "{target}", "--user=/proc/{target}/ns/user", "--user-parent", ...NAMESPACES],
+    target: NESTED,
+  },
+  {
+    name: "--user-parent as an ordinary user",
+    argv: ["-t", "{target}", "--user-parent", "--preserve-credentials", ...NAMESPACES],
+    target: NESTED,
+    as: "user",
+    needs: [USERNS],
+  },
+  {
+    name: "--user-parent may be abbreviated",
+    argv: ["-t", "{target}", "--user-p", ...NAMESPACES],
+    target: NESTED,
+  },
+  {
+    name: "the parent is our own",
+    argv: words("-t {target} --user-parent true"),
+    target: target("-Ur"),
+    as: "both",
+    needs: [USERNS],
+  },
+  {
+    name: "there is no parent",
+    argv: words("-t {target} --user-parent -u true"),
+    target: UTS,
+  },
+  { name: "--user-parent needs a target", argv: words("--user-parent true") },
+  {
+    name: "--user-parent needs a target even with a file",
+    argv: words("--user=/proc/self/ns/user --user-parent true"),
+  },
+  {
+    name: "--user-parent of a process that has ended",
+    argv: words("-t {target} --user-parent true"),
+    target: target("", { dead: true }),
+  },
+];
+
+const environments: Case[] = [
+  {
+    name: "-e is the target's environment, in reverse",
+    argv: words("-t {target} -u -e /usr/bin/env -0"),
+    target: target("-u env -i ONE=1 TWO=2 THREE= FOUR==4"),
+  },
+  {
+    name: "--env in a child",
+    argv: words("-t {target} -a --env /usr/bin/env -0"),
+    target: target("-up --fork --kill-child env -i ONE=1 TWO=2"),
+  },
+  {
+    name: "-e has the last of several values, where it stands",
+    argv: words("-t {target} -u -e /usr/bin/env -0"),
+    target: target("-u {tmp}/env/twice"),
+  },
+  {
+    name: "-e of variables that are none",
+    argv: words("-t {target} -u -e /usr/bin/env -0"),
+    target: target("-u {tmp}/env/none"),
+  },
+  {
+    name: "-e with a variable that has no name",
+    argv: words("-t {target} -u -e true"),
+    target: target("-u {tmp}/env/nameless"),
+  },
+  {
+    name: "-e of an empty environment",
+    argv: words("-t {target} -u -e /usr/bin/env -0"),
+    target: target("-u env -i"),
+  },
+  {
+    name: "-e keeps bytes",
+    argv: words("-t {target} -u -e /usr/bin/env -0"),
+    target: { unshare: ["-u", ...bash(`exec env -i $'X=\\xff\\xc3' $'\\xfe=\xc3\xa4' Y=ä "$@"`)] },
+  },
+  {
+    name: "-e has the PATH in which the program is found",
+    argv: words("-t {target} -u -e tool"),
+    target: target("-u /usr/bin/env -i PATH={tmp}/exec:/usr/bin:/bin"),
+  },
+  {
+    name: "-e has a PATH in which the program is not",
+    argv: words("-t {target} -u -e echo"),
+    target: { unshare: ["-u", ...bash("exec env -i PATH={tmp}/exec /usr/bin/sleep 300")] },
+  },
+  {
+    name: "-e has no PATH",
+    env: { PATH: "{tmp}/exec:/usr/bin" },
+    argv: words("-t {target} -u -e tool"),
+    target: target("-u env -i A=1"),
+  },
+  {
+    name: "-e has the shell",
+    argv: words("-t {target} -u -e"),
+    target: target("-u env -i SHELL=/bin/bash"),
+    stdin: 'echo "$0"\n',
+    needs: ["bash"],
+  },
+  {
+    name: "-e without SHELL is /bin/sh",
+    env: { SHELL: "/bin/bash" },
+    argv: words("-t {target} -u -e"),
+    target: target("-u env -i A=1"),
+    stdin: 'echo "$0"\n',
+  },
+  {
+    name: "-e of another's process",
+    argv: words("-t {target} -u -e true"),
+    target: { ...UTS, as: "root" },
+    as: "user",
+  },
+  {
+    name: "-e of an own container",
+    argv: words("-t {target} -U --preserve-credentials -e /usr/bin/env -0"),
+    target: target("-Ur env -i A=1 B=2"),
+    as: "both",
+    needs: [USERNS],
+  },
+  {
+    name: "-e of a process that has ended",
+    argv: words("--uts=/proc/self/ns/uts -t {target} -e true"),
+    target: target("", { dead: true }),
+  },
+  { name: "-e needs a target", argv: words("--uts=/proc/self/ns/uts -e true") },
+  { name: "-e is no namespace", argv: words("-t {target} -e true"), target: UTS, stderr: "more" },
+  { name: "-e takes no value", argv: words("--env=1 true") },
+];
+
+const inside: Case[] = [
+  {
+    name: "-W is looked up in the mount namespace",
+    argv: words("-t {target} -m -W{tmp}/mnt /bin/ls"),
+    target: {
+      unshare: ["-m", ...bash('mount --bind {tmp}/exec {tmp}/mnt && exec "$@"')],
+    },
+  },
+  {
+    name: "-w is not",
+    argv: words("-t {target} -m -w{tmp}/mnt /bin/ls"),
+    target: {
+      unshare: ["-m", ...bash('mount --bind {tmp}/exec {tmp}/mnt && exec "$@"')],
+    },
+  },
+  {
+    name: "-W is looked up in the new root",
+    argv: words("-t {target} -u -r/usr -W/share /bin/pwd"),
+    target: UTS,
+    needs: [USR],
+  },
+  {
+    name: "a relative -W begins at the new root",
+    argv: words("-t {target} -u -r -Wshare /bin/pwd"),
+    target: target("-u -R /usr -w /bin"),
+    needs: [USR],
+  },
+  {
+    name: "a relative -W without a root",
+    argv: words("-t {target} -u -W../exec readlink /proc/self/cwd"),
+    target: UTS,
+  },
+  {
+    name: "a relative -W with -m begins at the root",
+    argv: words("-t {target} -m -Wusr readlink /proc/self/cwd"),
+    target: MOUNT,
+  },
+  {
+    name: "-W in a child",
+    argv: words("-t {target} -a -W/usr/share readlink /proc/self/cwd"),
+    target: ALL,
+  },
+  {
+    name: "-W=DIR is -WDIR",
+    argv: words("-t {target} -u -W=/usr readlink /proc/self/cwd"),
+    target: UTS,
+  },
+  {
+    name: "the last -W counts",
+    argv: words("-t {target} -u --wdns=/nonexistent --wdns=/usr readlink /proc/self/cwd"),
+    target: UTS,
+  },
+  {
+    name: "-W without a directory changes nothing",
+    argv: words("-t {target} -u -W readlink /proc/self/cwd"),
+    target: UTS,
+  },
+  {
+    name: "-W without a directory takes back another",
+    argv: words("-t {target} -u -W/usr -W readlink /proc/self/cwd"),
+    target: UTS,
+  },
+  {
+    name: "-r with -W without a directory keeps the directory outside",
+    argv: words("-t {target} -u -r/usr -W /bin/pwd"),
+    target: UTS,
+    needs: [USR],
+  },
+  {
+    name: "-W of a missing directory",
+    argv: words("-t {target} -u -W/nonexistent true"),
+    target: UTS,
+  },
+  { name: "-W of an empty name", argv: words("-t {target} -u --wdns= true"), target: UTS },
+  { name: "-W of a file", argv: words("-t {target} -u -W/etc/passwd true"), target: UTS },
+  {
+    name: "-W without permission",
+    argv: words("-t {target} -U --preserve-credentials -W{tmp}/locked true"),
+    target: target("-Ur"),
+    as: "user",
+    needs: [USERNS],
+  },
+  { name: "-W excludes -w", argv: words("-w -W/usr -u=/nonexistent true") },
+  { name: "-w excludes -W", argv: words("-W -w/usr true") },
+  {
+    name: "-W is no namespace",
+    argv: words("-t {target} -W/usr true"),
+    target: UTS,
+    stderr: "more",
+  },
+];
+
+/** Somebody else's process, with a user and a group of its own. */
+const OTHER = target("-u setpriv --reuid 1000 --regid 1001 --clear-groups");
+
+const following: Case[] = [
+  {
+    name: "-S follow",
+    argv: ["-t", "{target}", "-u", "-S", "follow", ...CREDENTIALS],
+    target: OTHER,
+    needs: ["setpriv"],
+  },
+  {
+    name: "-G follow",
+    argv: ["-t", "{target}", "-u", "-G", "follow", ...CREDENTIALS],
+    target: OTHER,
+    needs: ["setpriv"],
+  },
+  {
+    name: "-S follow -G follow in a child",
+    argv: ["-t", "{target}", "-p", "--setuid=follow", "--setgid=follow", ...CREDENTIALS],
+    target: { ...OTHER, unshare: ["-p", "--fork", "--kill-child", ...OTHER.unshare] },
+    needs: ["setpriv"],
+  },
+  {
+    name: "follow stays, whatever comes later",
+    argv: ["-t", "{target}", "-u", "-S", "follow", "-S", "5", "-G6", "-Gfollow", ...CREDENTIALS],
+    target: OTHER,
+    needs: ["setpriv"],
+  },
+  {
+    name: "follow is the id that is seen inside",
+    argv: ["-t", "{target}", "-U", "-S", "follow", "-G", "follow", ...CREDENTIALS],
+    target: { ...target("-Ur"), as: "user" },
+    needs: [USERNS],
+  },
+  {
+    name: "follow with --preserve-credentials",
+    argv: ["-t", "{target}", "-U", "--preserve-credentials", "-S", "follow", ...CREDENTIALS],
+    target: target("-Ur"),
+    as: "both",
+    needs: [USERNS],
+  },
+  {
+    name: "following another's process",
+    argv: words("-t {target} -S follow -u true"),
+    target: { ...UTS, as: "root" },
+    as: "user",
+  },
+  { name: "follow needs a target", argv: words("--uts=/proc/self/ns/uts -S follow true") },
+  {
+    name: "follow of a process that has ended",
+    argv: words("--uts=/proc/self/ns/uts -t {target} -G follow true"),
+    target: target("", { dead: true }),
+  },
+  { name: "follow is written in full", argv: words("-S foll true") },
+  { name: "follow is written in small letters", argv: words("-G FOLLOW true") },
+  { name: "an error behind follow", argv: words("-S follow -S x true") },
+  {
+    name: "-Z does nothing without SELinux",
+    argv: ["-t", "{target}", "-u", "-Z", ...NAMESPACES],
+    target: UTS,
+  },
+  { name: "-Z needs no target without SELinux", argv: words("-Z --uts=/proc/self/ns/uts true") },
+  { name: "-Z is no namespace", argv: words("-Z true") },
+];
+
+const capabilities: Case[] = [
+  {
+    name: "--keep-caps with the user and another namespace",
+    argv: ["-t", "{target}", "-U", "-u", "--keep-caps", ...CREDENTIALS],
+    target: target("-Uru"),
+  },
+  {
+    name: "--keep-caps in an own container",
+    argv: [
+      ..."-t {target} -U -u --preserve-credentials --keep-caps".split(" "),
+      ...CREDENTIALS,
+    ],
+    target: target("-Uu"),
+    as: "user",
+    needs: [USERNS],
+  },
+  {
+    name: "--keep-caps in a child",
+    argv: [..."-t {target} -a --preserve-credentials --keep-caps".split(" "), ...CREDENTIALS],
+    target: OWN,
+    as: "both",
+    needs: [USERNS, TIME],
+  },
+  {
+    name: "--keep-caps after a change of the user",
+    argv: [..."-t {target} -U -u --keep-caps -S 7 -G 8".split(" "), ...CREDENTIALS],
+    target: target("-Uu --map-users=0:0:20 --map-groups=0:0:20"),
+  },
+  {
+    name: "--keep-caps without a user namespace",
+    argv: ["-t", "{target}", "-u", "--keep-caps", ...CREDENTIALS],
+    target: UTS,
+  },
+  {
+    name: "--keep-caps is no namespace",
+    argv: words("-t {target} --keep-caps true"),
+    target: UTS,
+    stderr: "more",
+  },
+  { name: "--keep-caps takes no value", argv: words("--keep-caps=1 true") },
+];
+
+/** Starts the tool where cgroups of the second version are mounted, and no others. */
+const CGROUP2 = (command = '"$@"') => [
+  "unshare",
+  "-m",
+  ...bash(`mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec ${command}`),
+];
+const NOBODY = 'setpriv --reuid 1000 --regid 1000 --clear-groups "$@"';
+
+const cgroups: Case[] = [
+  {
+    name: "-c joins the cgroup",
+    via: CGROUP2(),
+    argv: words("-t {target} -u -c grep 0:: /proc/self/cgroup"),
+    target: UTS,
+  },
+  {
+    name: "--join-cgroup with a child",
+    via: CGROUP2(),
+    argv: words("-t {target} -p -u -C --join-cgroup grep 0:: /proc/self/cgroup"),
+    target: ALL,
+  },
+  {
+    name: "-c without privilege",
+    via: CGROUP2(NOBODY),
+    env: { DENO_DIR: "{tmp}/deno-user" },
+    argv: words("--uts=/proc/self/ns/uts -t {target} -c true"),
+    target: UTS,
+    needs: ["setpriv"],
+  },
+  { name: "-c needs a target", via: CGROUP2(), argv: words("--uts=/proc/self/ns/uts -c true") },
+  {
+    name: "-c of a process that has ended",
+    via: CGROUP2(),
+    argv: words("--uts=/proc/self/ns/uts -t {target} -c true"),
+    target: target("", { dead: true }),
+  },
+  {
+    name: "-c is no namespace",
+    via: CGROUP2(),
+    argv: words("-t {target} -c true"),
+    target: UTS,
+    stderr: "more",
+  },
+  {
+    name: "-c where no cgroups are mounted",
+    via: ["unshare", "-m", ...bash('umount -R /sys/fs/cgroup; exec "$@"')],
+    argv: words("-t {target} -u -c true"),
+    target: UTS,
+  },
+  {
+    name: "-c where the first version is mounted",
+    via: ["unshare", "-m", ...bash('mount -t tmpfs tmpfs /sys/fs/cgroup && exec "$@"')],
+    argv: words("-t {target} -u -c true"),
+    target: UTS,
+  },
+];
+
 differential("nsenter", [
   ...namespaces,
   ...files,
+  ...sockets,
+  ...parents,
+  ...environments,
+  ...inside,
+  ...following,
+  ...capabilities,
+  ...cgroups,
   ...users,
   ...directories,
   ...options,

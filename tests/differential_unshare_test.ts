@@ -1,6 +1,7 @@
 /** unshare(1) and ours, side by side. */
 import {
   bash,
+  BINFMT_MISC,
   type Case,
   CREDENTIALS,
   differential,
@@ -32,12 +33,29 @@ const FIXTURES: Fixture[] = [
   { path: "exec/data", text: "not a program\n", mode: 0o644 },
   { path: "exec/loop", link: "loop" },
   { path: "exec/directory" },
+  { path: "exec/foreign", text: "denspace!" },
+  { path: "exec/echo", bytes: busybox },
   { path: "denied" },
   { path: "denied/tool", text: "#!/bin/sh\necho denied\n", mode: 0o644 },
   { path: "directories" },
   { path: "directories/tool" },
   { path: "locked", mode: 0o700 },
+  { path: "root" },
+  { path: "root/bin" },
+  { path: "root/bin/busybox", bytes: busybox },
+  { path: "root/bin/echo", link: "busybox" },
+  { path: "root/foreign", text: "denspace!" },
+  { path: "root/proc" },
 ];
+
+/** A static executable, or nothing where there is none. */
+function busybox(): Uint8Array {
+  try {
+    return Deno.readFileSync("/usr/bin/busybox");
+  } catch {
+    return new Uint8Array();
+  }
+}
 
 const namespaces: Case[] = [
   { name: "no option keeps every namespace", argv: NAMESPACES, as: "both" },
@@ -990,6 +1008,250 @@ const waiting: Case[] = [
   },
 ];
 
+const clocks: Case[] = [
+  ...words(
+    "--monotonic=5 --boottime=5 --monotonic=-1 --boottime=-1 --monotonic=0 --monotonic=+7 " +
+      "--boottime=007 --monotonic=1000000000 --boottime=1000000000 --monotonic=9223372036",
+  ).map((option): Case => ({
+    name: `${option} moves a clock`,
+    argv: ["-T", option, "cat", "/proc/self/timens_offsets"],
+    needs: [TIME],
+  })),
+  {
+    name: "both clocks are moved",
+    argv: words("-T --monotonic 86400 --boottime 172800 cat /proc/self/timens_offsets"),
+    needs: [TIME],
+  },
+  {
+    name: "the last offset of a clock counts",
+    argv: words("-T --monotonic 5 --monotonic 6 cat /proc/self/timens_offsets"),
+    needs: [TIME],
+  },
+  {
+    name: "offsets in a child",
+    argv: words("-Tf --monotonic 5 --boottime 6 cat /proc/self/timens_offsets"),
+    needs: [TIME],
+  },
+  {
+    name: "offsets in a user namespace",
+    argv: words("-UrT --monotonic 5 --boottime -6 cat /proc/self/timens_offsets"),
+    as: "both",
+    needs: [USERNS, TIME],
+  },
+  {
+    name: "offsets in a user namespace with ranges",
+    argv: words("--map-users 0:0:9 -T --boottime 6 cat /proc/self/timens_offsets"),
+    needs: [USERNS, TIME],
+  },
+  {
+    name: "the time since boot shows the offset",
+    argv: ["-T", "--boottime=1000000000", "grep", "-o", "^100", "/proc/uptime"],
+    needs: [TIME],
+  },
+  {
+    name: "an offset without -T",
+    argv: words("--monotonic 5 true"),
+  },
+  { name: "an offset without -T that is 0", argv: words("--boottime 0 true") },
+  { name: "an offset before -T", argv: words("--boottime 0 -T true"), needs: [TIME] },
+  {
+    name: "an offset without -T counts after other errors",
+    argv: words("--boottime 0 --setgroups x true"),
+  },
+  ...[
+    "--monotonic=-1000000000",
+    "--boottime=-1000000000",
+    "--monotonic=9223372036854775807",
+    "--boottime=-9223372036854775808",
+    "--boottime=9300000000",
+  ].map((option): Case => ({
+    name: `${option} is too much for the kernel`,
+    argv: ["-T", option, "true"],
+    needs: [TIME],
+  })),
+  ...["9223372036854775808", "-9223372036854775809", "1.5", "1s", "0x10", "", "--"].map(
+    (text): Case => ({
+      name: `'${text}' is no offset`,
+      argv: ["-T", `--boottime=${text}`, "true"],
+    }),
+  ),
+  {
+    name: "the clock since boot comes first",
+    argv: words("-T --monotonic=-1000000000 --boottime=-1000000000 true"),
+    needs: [TIME],
+  },
+  { name: "an offset without privilege", argv: words("-T --boottime 5 true"), as: "user" },
+];
+
+/** Prints the new mounts of the kinds that --mount-binfmt makes. */
+const BINFMT = ["grep", "-E", "^(binfmt_misc|proc) ", "/proc/self/mounts"];
+/** A format of files that begin with "denspace!", run by the first echo there is. */
+const FORMAT = ":den:M::denspace!::/bin/echo:";
+
+const formats: Case[] = [
+  {
+    name: "--mount-binfmt in a new pid namespace",
+    argv: ["-pf", "--mount-binfmt", ...BINFMT],
+    as: "both",
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "--mount-binfmt implies -U, -m and --mount-proc",
+    argv: ["-pf", "--mount-binfmt", ...NAMESPACES],
+    as: "both",
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "--mount-binfmt shows an empty list",
+    argv: words("-rpf --mount-binfmt ls /proc/sys/fs/binfmt_misc"),
+    as: "both",
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "--mount-binfmt without a pid namespace",
+    argv: ["--mount-binfmt", ...BINFMT],
+    as: "both",
+    needs: [USERNS],
+  },
+  {
+    name: "--mount-binfmt=DIR mounts no proc",
+    argv: ["-r", "--mount-binfmt={tmp}/mnt", ...BINFMT],
+    as: "both",
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "--mount-binfmt=DIR with a missing directory",
+    argv: words("-r --mount-binfmt=/nonexistent true"),
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "--mount-binfmt=DIR and --mount-proc",
+    argv: ["-rpf", "--mount-proc", "--mount-binfmt={tmp}/mnt", ...BINFMT],
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "--mount-binfmt and --mount-proc=DIR",
+    argv: ["-rpf", "--mount-proc={tmp}/mnt", "--mount-binfmt", ...BINFMT],
+    needs: [BINFMT_MISC],
+  },
+  { name: "--mount-binfmt takes no word behind it", argv: words("-pf --mount-binfmt echo yes") },
+  {
+    name: "--mount-binfmt is looked up inside -R",
+    argv: words("-rpf -R /usr --mount-binfmt=/share /bin/ls /share"),
+    needs: [BINFMT_MISC, USR],
+  },
+  {
+    name: "--load-interp runs files of a format",
+    argv: ["-rpf", "--load-interp", FORMAT, "{tmp}/exec/foreign", "a", "b c"],
+    as: "both",
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "-l runs files of a format by an interpreter that is opened at once",
+    argv: ["-rpfl", `${FORMAT}F`, "{tmp}/exec/foreign", "a", "b c"],
+    as: "both",
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "-l implies -U, -m, --mount-proc and --mount-binfmt",
+    argv: ["-pf", "-l", FORMAT, ...BINFMT],
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "-l shows in the list",
+    argv: ["-rpf", "-l", FORMAT, "cat", "/proc/sys/fs/binfmt_misc/den"],
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "-l with --mount-binfmt=DIR",
+    argv: ["-rpf", "-l", FORMAT, "--mount-binfmt={tmp}/mnt", "cat", "{tmp}/mnt/den"],
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "--mount-binfmt=DIR before -l",
+    argv: ["-rpf", "--mount-binfmt={tmp}/mnt", "-l", FORMAT, "cat", "{tmp}/mnt/den"],
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "the last -l counts",
+    argv: ["-rpf", "-l", ":no:M::no::/no:", "-l", FORMAT, "ls", "/proc/sys/fs/binfmt_misc"],
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "-l inside -R",
+    argv: [
+      "-rpf",
+      "-R",
+      "{tmp}/root",
+      "-l",
+      FORMAT,
+      "/bin/busybox",
+      "ls",
+      "/proc/sys/fs/binfmt_misc",
+    ],
+    needs: [BINFMT_MISC, "busybox"],
+  },
+  {
+    name: "-l runs a file inside -R by an interpreter there",
+    argv: ["-rpf", "-R", "{tmp}/root", "-l", FORMAT, "/foreign"],
+    needs: [BINFMT_MISC, "busybox"],
+  },
+  {
+    name: "-l runs a file inside -R by an interpreter outside",
+    argv: ["-rpf", "-R", "{tmp}/root", "-l", ":den:M::denspace!::{tmp}/exec/echo:F", "/foreign"],
+    needs: [BINFMT_MISC, "busybox"],
+  },
+  { name: "an empty format", argv: ["-rpf", "-l", "", "true"], needs: [BINFMT_MISC] },
+  { name: "a bad format", argv: words("-rpf -l bad true"), needs: [BINFMT_MISC] },
+  {
+    name: "a format with a missing interpreter that is opened at once",
+    argv: words("-rpf -l :den:M::den::/nonexistent:F true"),
+    needs: [BINFMT_MISC],
+  },
+  { name: "a missing format", argv: words("-l") },
+];
+
+const signals: Case[] = [
+  ...words("KILL TERM HUP int SIGQUIT usr1 SigUsr2 RTMIN+3 SIGRTMAX-1 RT5 IOT CLD POLL STKFLT")
+    .map((name): Case => ({
+      name: `--kill-child=${name} has the program die of it`,
+      argv: [`--kill-child=${name}`, "setpriv", "--dump"],
+    })),
+  { name: "--kill-child is SIGKILL", argv: words("--kill-child setpriv --dump") },
+  { name: "the last --kill-child counts", argv: words("--kill-child=HUP --kill-child setpriv -d") },
+  { name: "--kill-child in a pid namespace", argv: words("-p --kill-child=HUP setpriv --dump") },
+  ...["SIG", "SIGSIGTERM", "TERM ", " TERM", "RTMIN+31", "RTMIN-1", "RTMAX+1", "RT", "RT31", "0"]
+    .map((name): Case => ({
+      name: `'${name}' is no signal`,
+      argv: [`--kill-child=${name}`, "echo", "yes"],
+    })),
+];
+
+const abbreviations: Case[] = [
+  { name: "--ke is --keep-caps", argv: ["-c", "--ke", ...CREDENTIALS], needs: [USERNS] },
+  { name: "--mon is --monotonic", argv: words("-T --mon 5 cat /proc/self/timens_offsets") },
+  { name: "--b is --boottime", argv: words("--ti --b=5 cat /proc/self/timens_offsets") },
+  { name: "--l is --load-interp", argv: words("--l") },
+  { name: "--ro and --wd", argv: words("--ro / --wd /usr readlink /proc/self/cwd") },
+  { name: "--setu is --setuid", argv: ["--setu", "5", ...CREDENTIALS] },
+  { name: "--setgi is --setgid", argv: ["--setgi=5", ...CREDENTIALS] },
+  { name: "--setgr is --setgroups", argv: ["-U", "--setgr=deny", ...ID_MAPS], needs: [USERNS] },
+  { name: "--setg is ambiguous", argv: words("--setg=5 true") },
+  { name: "--map-r is --map-root-user", argv: ["--map-r", ...ID_MAPS], needs: [USERNS] },
+  { name: "--map-c is --map-current-user", argv: ["--map-c", ...ID_MAPS], needs: [USERNS] },
+  { name: "--map-user is no abbreviation", argv: ["--map-user", "5", ...ID_MAPS], needs: [USERNS] },
+  { name: "--map-g is ambiguous", argv: words("--map-g 5 true") },
+  { name: "--map is ambiguous", argv: words("--map true") },
+  { name: "--m is ambiguous", argv: words("--m true") },
+  { name: "--u is ambiguous", argv: words("--u true") },
+  { name: "--u= is ambiguous", argv: words("--u=x true") },
+  { name: "--p is ambiguous", argv: words("--p true") },
+  { name: "--mount- is ambiguous", argv: words("--mount-=x true") },
+  { name: "-- with a blank is unknown", argv: ["--mount ", "true"] },
+  { name: "an option in capitals is unknown", argv: words("--MOUNT true") },
+  { name: "a single dash before a long name is letters", argv: words("-uts true") },
+];
+
 differential("unshare", [
   ...namespaces,
   ...users,
@@ -1000,4 +1262,8 @@ differential("unshare", [
   ...execution,
   ...inherited,
   ...waiting,
+  ...clocks,
+  ...formats,
+  ...signals,
+  ...abbreviations,
 ], FIXTURES);

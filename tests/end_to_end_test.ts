@@ -257,6 +257,9 @@ for (const account of ["root", "user"] as const) {
   });
 }
 
+/** nsenter(1) into the user namespace of a process N, as everybody may. */
+const INSIDE = ["-U", "--preserve-credentials", "-t", "N"];
+
 /** Starts what follows it with two descriptors more. */
 const WITH_DESCRIPTORS = [
   ...["bash", "-c", 'exec 5</dev/zero 9>>/dev/full; exec "$@"', "bash"],
@@ -266,8 +269,8 @@ for (
   const { name, argv } of [
     { name: "unshare", argv: ["unshare", "-Ur"] },
     { name: "unshare -f", argv: ["unshare", "-Urf"] },
-    { name: "nsenter", argv: ["nsenter", "-U", "-t", "N"] },
-    { name: "nsenter -p", argv: ["nsenter", "-U", "-p", "-t", "N"] },
+    { name: "nsenter", argv: ["nsenter", ...INSIDE] },
+    { name: "nsenter -p", argv: ["nsenter", "-p", ...INSIDE] },
   ]
 ) {
   test(
@@ -430,7 +433,7 @@ for (const through of ["deno run", "deno task"]) {
   );
 }
 
-for (const argv of [["unshare", "-f"], ["nsenter", "-U", "-p", "-t", "N"]]) {
+for (const argv of [["unshare", "-f"], ["nsenter", "-p", ...INSIDE]]) {
   test(`${argv[0]} waits in less than 200 KB`, USERNS, async () => {
     await using target = await sleep([find("unshare")!, "-Urpf"]);
     const command = argv.map((word) => word === "N" ? `${target.program}` : word);
@@ -507,10 +510,10 @@ test("500 runs, 20 at a time, succeed and leave nothing", USERNS, async () => {
     ours(SELF, "unshare", "-Urpf", "--mount-proc", "true"),
     ours(SELF, "nsenter", "--pid", `${target.program}`, "true"),
   ];
-  // In a mount namespace of its own it sees the mounts that are left there.
-  const namespace = AS_ROOT ? "-m" : "-Urm";
+  // In a mount namespace of its own it sees no mounts but those that are left there.
+  const namespace = AS_ROOT ? [find("unshare")!, "-m"] : [];
   const { stdout, stderr } = await run([
-    ...[find("unshare")!, namespace, Deno.execPath(), "run", "-A", driver],
+    ...[...namespace, Deno.execPath(), "run", "-A", driver],
     JSON.stringify({ commands, runs: 500, parallel: 20 }),
   ], { timeout: 2 * TIMEOUT });
   const { failures, before, after } = JSON.parse(stdout || "{}");

@@ -1,26 +1,12 @@
 import { encode } from "../ffi/bytes.ts";
-import * as errnos from "../ffi/constants/errno.ts";
-import type { Architecture } from "../ffi/plan/arch.ts";
-import type * as builder from "../ffi/plan/builder.ts";
 import { type Builder, plan } from "../ffi/plan/builder.ts";
-import type * as cloning from "../ffi/plan/clone.ts";
 import { elf } from "../ffi/plan/elf.ts";
-import type * as searching from "../ffi/plan/execvp.ts";
 import { execvp } from "../ffi/plan/execvp.ts";
 import { host } from "../ffi/plan/host.ts";
 import { layout } from "../ffi/plan/layout.ts";
 import { reporting } from "../ffi/plan/report.ts";
-import type * as stacks from "../ffi/plan/stack.ts";
 import { argument, environment } from "../ffi/plan/stack.ts";
-import type * as steps from "../ffi/plan/step.ts";
-import {
-  CONTROL,
-  type ControlName,
-  ERRNO,
-  type Label,
-  type Operand,
-  type Plan,
-} from "../ffi/plan/step.ts";
+import type { Label, Plan } from "../ffi/plan/step.ts";
 import * as denspace from "../mod.ts";
 import { assemble, SOURCES } from "../scripts/interpreter.ts";
 import {
@@ -31,9 +17,10 @@ import {
   fromFileUrl,
   join,
 } from "../scripts/std.ts";
+import { OPERATIONS, STEPS, untested } from "./plan_vectors.ts";
 
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
-const TIMEOUT = 20_000;
+const TIMEOUT = 60_000;
 /** The largest page there is. */
 const PAGE = 0x10000;
 const isRoot = denspace.geteuid() === 0;
@@ -64,9 +51,9 @@ function missing(command: string): string | undefined {
 let emitted = 0;
 
 /** Writes a plan as an executable. */
-function emit(program: Plan, arch: Architecture = host()): string {
+function emit(program: Plan): string {
   const path = `${scratch}/plan-${emitted++}`;
-  Deno.writeFileSync(path, elf(reporting(program), arch), { mode: 0o755 });
+  Deno.writeFileSync(path, elf(reporting(program), host()), { mode: 0o755 });
   return path;
 }
 
@@ -96,75 +83,8 @@ async function run(
 }
 
 /** Emits a plan and runs it. */
-function runPlan(write: (p: Builder) => void, arch?: Architecture): Promise<Outcome> {
-  return run(emit(plan("test", write), arch));
-}
-
-/** Says that `value` has to be `expected` when the plan runs. */
-type Expect = (value: Operand, expected: number | bigint, what?: string) => void;
-
-/** Runs steps, and compares the words that they leave behind with what is expected of them. */
-async function computes(write: (p: Builder, expect: Expect) => void): Promise<void> {
-  const expected: bigint[] = [];
-  const names: string[] = [];
-  const { code, stdout, stderr } = await runPlan((p) => {
-    const out = p.cell("out", 1 << 18);
-    write(p, (value, word, what = "") => {
-      p.control("store64", [{ addressOf: out, offset: 8 * expected.length }, 0, value]);
-      expected.push(BigInt.asUintN(64, BigInt(word)));
-      names.push(what);
-    });
-    p.call("write", [1, { addressOf: out }, 8 * expected.length]);
-    p.call("exit_group", [0]);
-  });
-  assertEquals([code, stderr], [0, ""]);
-  const words = new BigUint64Array(stdout.buffer);
-  assertEquals(words.length, expected.length);
-  const wrong = expected.flatMap((word, i) =>
-    words[i] === word ? [] : [`${names[i]} (${i}): ${words[i]}, not ${word}`]
-  );
-  assertEquals(wrong, []);
-}
-
-// Numbers --------------------------------------------------------------------
-
-const WORD = 1n << 64n;
-const EDGES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 31, 32, 33, 63, 64]
-  .flatMap((bits) => [1n << BigInt(bits), (1n << BigInt(bits)) - 1n, -(1n << BigInt(bits))])
-  .map((number) => BigInt.asUintN(64, number));
-const NUMBERS = [...new Set(EDGES)];
-
-/** Words that look random, the same in every run (splitmix64). */
-function randomWords(seed: bigint): () => bigint {
-  return () => {
-    seed = (seed + 0x9e3779b97f4a7c15n) % WORD;
-    let word = seed;
-    word = ((word ^ (word >> 30n)) * 0xbf58476d1ce4e5b9n) % WORD;
-    word = ((word ^ (word >> 27n)) * 0x94d049bb133111ebn) % WORD;
-    return word ^ (word >> 31n);
-  };
-}
-
-/** Pairs of words: those at the edges of what is likely to go wrong, and random ones. */
-function pairs(seed: bigint): [bigint, bigint][] {
-  const random = randomWords(seed);
-  const edges = NUMBERS.flatMap((a) => NUMBERS.map((b): [bigint, bigint] => [a, b]));
-  return [
-    ...edges.filter(() => random() % 4n === 0n),
-    ...Array.from({ length: 200 }, (): [bigint, bigint] => [random(), random()]),
-    ...Array.from({ length: 50 }, (): [bigint, bigint] => [random(), random() % 64n]),
-    ...Array.from({ length: 50 }, (_, i): [bigint, bigint] => {
-      const word = random() >> BigInt(i);
-      return [word, word];
-    }),
-  ];
-}
-
-/** A word as an operand of any kind: bigint, number if it can be one, value of a cell. */
-function operand(p: Builder, word: bigint, choice: bigint): Operand {
-  const number = Number(BigInt.asIntN(64, word));
-  if (choice % 3n === 0n && Number.isSafeInteger(number)) return number;
-  return choice % 3n === 1n ? p.cell("value", 8, [word]) : word;
+function runPlan(write: (p: Builder) => void): Promise<Outcome> {
+  return run(emit(plan("test", write)));
 }
 
 // The interpreters -----------------------------------------------------------
@@ -187,267 +107,13 @@ for (const source of SOURCES) {
   });
 }
 
-const ARITHMETIC: Partial<Record<ControlName, (a: bigint, b: bigint) => bigint>> = {
-  add: (a, b) => a + b,
-  sub: (a, b) => a - b,
-  and: (a, b) => a & b,
-  or: (a, b) => a | b,
-  shl: (a, b) => a << (b % 64n),
-  shr: (a, b) => a >> (b % 64n),
-};
-
-for (const [op, compute] of Object.entries(ARITHMETIC)) {
-  Deno.test(`${op} is that of 64-bit words`, () =>
-    computes((p, expect) => {
-      const random = randomWords(BigInt(op.length));
-      for (const [a, b] of pairs(1n)) {
-        const args = [operand(p, a, random()), operand(p, b, random())];
-        expect(p.control(op as ControlName, args), compute(a, b), `${op} ${a} ${b}`);
-      }
-    }));
+for (const [name, vector] of Object.entries({ ...OPERATIONS, ...STEPS })) {
+  Deno.test(name, () => vector({ arch: host(), via: [] }));
 }
 
-const CONDITIONS = {
-  equal: (a: bigint, b: bigint) => a === b,
-  less: (a: bigint, b: bigint) => a < b,
-};
+Deno.test("every control operation has a vector", () => assertEquals(untested(), []));
 
-for (const [op, holds] of Object.entries(CONDITIONS)) {
-  Deno.test(`${op} decides between two ways on`, () =>
-    computes((p, expect) => {
-      const random = randomWords(BigInt(op.length));
-      for (const [a, b] of pairs(2n)) {
-        const way = p.cell("way");
-        p.when(
-          op as builder.Condition,
-          operand(p, a, random()),
-          operand(p, b, random()),
-          () => p.control("add", [1, 0], { result: way }),
-          () => p.control("add", [2, 0], { result: way }),
-        );
-        expect(way, holds(a, b) ? 1 : 2, `${op} ${a} ${b}`);
-      }
-    }));
-}
-
-Deno.test("a condition that does not hold is no failure", () =>
-  computes((p, expect) => {
-    const [first, then]: [Label, Label] = [{}, {}];
-    p.call("close", [-1], { fail: first });
-    p.place(first);
-    p.control("equal", [1, 2], { fail: then });
-    p.place(then);
-    expect(ERRNO, errnos.EBADF);
-  }));
-
-Deno.test("load8, load32 and load64 read at a + b, with zeros above", () =>
-  computes((p, expect) => {
-    const random = randomWords(3n);
-    const bytes = new Uint8Array(new BigUint64Array(Array.from({ length: 40 }, random)).buffer);
-    const view = new DataView(bytes.buffer);
-    const writable = p.cell("bytes", bytes.length, bytes);
-    for (let at = 0; at <= bytes.length - 8; at++) {
-      const back = at - bytes.length;
-      for (
-        const [a, b] of [
-          [{ addressOf: writable }, at],
-          [at, { addressOf: writable }],
-          [{ addressOf: writable, offset: at }, 0],
-          [{ addressOf: writable, offset: bytes.length }, back],
-          [bytes, at],
-          [p.control("add", [bytes, bytes.length]), p.control("sub", [at, bytes.length])],
-        ] satisfies [Operand, Operand][]
-      ) {
-        expect(p.control("load8", [a, b]), view.getUint8(at), `load8 ${at}`);
-        expect(p.control("load32", [a, b]), view.getUint32(at, true), `load32 ${at}`);
-        expect(p.control("load64", [a, b]), view.getBigUint64(at, true), `load64 ${at}`);
-      }
-    }
-  }));
-
-Deno.test("store8, store32 and store64 write at a + b, and nothing beside", () =>
-  computes((p, expect) => {
-    const random = randomWords(4n);
-    const STORES = [["store8", 1], ["store32", 4], ["store64", 8]] as const;
-    for (let i = 0; i < 300; i++) {
-      const bytes = new Uint8Array(24).fill(0xa5);
-      const cell = p.cell("bytes", 24, bytes.slice());
-      const [op, size] = STORES[i % 3]!;
-      const at = Number(random() % BigInt(25 - size));
-      const value = random();
-      const address = [{ addressOf: cell }, at];
-      if (i % 2) address.reverse();
-      p.control(op, [...address, operand(p, value, random())]);
-      bytes.set(new Uint8Array(new BigUint64Array([value]).buffer).subarray(0, size), at);
-      new BigUint64Array(bytes.buffer).forEach((word, j) =>
-        expect(p.control("load64", [{ addressOf: cell }, 8 * j]), word, `${op} ${at}`)
-      );
-    }
-  }));
-
-Deno.test("decimal writes digits without leading zeros, and tells where they end", () =>
-  computes((p, expect) => {
-    const random = randomWords(5n);
-    const tens = Array.from({ length: 20 }, (_, i) => 10n ** BigInt(i));
-    const numbers = [...NUMBERS, ...tens, ...tens.map((ten) => ten - 1n)];
-    for (const number of [...numbers, ...Array.from({ length: 100 }, random)]) {
-      const text = p.cell("text", 24, new Uint8Array(24).fill(0xa5));
-      const end = p.control("decimal", [operand(p, number, random()), { addressOf: text }]);
-      const digits = `${number}`;
-      expect(p.control("sub", [end, { addressOf: text }]), digits.length, digits);
-      const bytes = new Uint8Array(24).fill(0xa5);
-      bytes.set(encode(digits));
-      new BigUint64Array(bytes.buffer).forEach((word, i) =>
-        expect(p.control("load64", [{ addressOf: text }, 8 * i]), word, digits)
-      );
-    }
-  }));
-
-Deno.test("find tells the first string that begins with a word, as far as a mask goes", () =>
-  computes((p, expect) => {
-    const list = [
-      "PATH",
-      "PATHS=/no",
-      "A=1",
-      "PATH=/bin",
-      "PATH=/usr/bin",
-      "B=",
-      "",
-      "LONG=123456",
-    ];
-    const words = (text: string): [bigint, bigint] => {
-      const bytes = encode(text.padEnd(8, "\0"));
-      const word = new BigUint64Array(bytes.buffer)[0]!;
-      return [word, (1n << BigInt(8 * Math.min(text.length, 8))) - 1n];
-    };
-    for (
-      const name of ["PATH=", "PATH", "PATHS=", "A=", "B=", "C=", "PAT=", "LONG=123", "LONG=124"]
-    ) {
-      const found = list.find((text) => text.startsWith(name));
-      const [word, mask] = words(name);
-      const address = p.control("find", [{ list }, word, mask]);
-      expect(p.control("sub", [address, found ?? 0]), 0, name);
-    }
-    expect(p.control("find", [{ list: [] }, 0, 0]), 0, "no string at all");
-  }));
-
-Deno.test("copy ends at a NUL, at the byte it is told, or at its limit", () =>
-  computes((p, expect) => {
-    const text = "/usr/bin:/bin";
-    const bytes = encode(text);
-    for (const stop of [":", "/", "b", "x", "\0"]) {
-      for (const limit of [0, 1, 8, 9, 12, 13, 14, 100]) {
-        const what = `copy ${stop} ${limit}`;
-        const index = text.indexOf(stop);
-        const size = Math.min(index < 0 ? text.length : index, limit);
-        const copied = new Uint8Array(24).fill(0xa5);
-        const to = p.cell("to", 24, copied.slice());
-        expect(p.control("copy", [{ addressOf: to }, text, stop.charCodeAt(0), limit]), size, what);
-        copied.set(bytes.subarray(0, size));
-        new BigUint64Array(copied.buffer).forEach((word, i) =>
-          expect(p.control("load64", [{ addressOf: to }, 8 * i]), word, what)
-        );
-      }
-    }
-  }));
-
-Deno.test("every control operation has a test here", () => {
-  const others = ["load8", "load32", "load64", "store8", "store32", "store64"];
-  const tested = [...Object.keys(ARITHMETIC), ...Object.keys(CONDITIONS), ...others];
-  assertEquals(
-    CONTROL.filter((op) => !tested.includes(op)),
-    ["find", "copy", "decimal", "raise"],
-  );
-});
-
-Deno.test("a result may replace an operand, and steps may be repeated", () =>
-  computes((p, expect) => {
-    const [sum, i] = [p.cell("sum"), p.cell("i")];
-    const again = p.here();
-    p.control("add", [i, 1], { result: i });
-    p.control("add", [sum, i], { result: sum });
-    p.branch("less", i, 1000, again);
-    expect(sum, 500_500);
-  }));
-
-/** The architecture of this host, with another system call under the name of one. */
-function withCall(
-  name: steps.CallName,
-  number: Record<Architecture["name"], number>,
-): Architecture {
-  const arch = host();
-  return { ...arch, syscalls: { ...arch.syscalls, [name]: number[arch.name] } };
-}
-
-Deno.test("all six arguments of a call are passed, as numbers and as cells", async () => {
-  // No call of a plan has six, so another one gets the number of mmap(2).
-  const arch = withCall("dup3", { x86_64: 9, aarch64: 222 });
-  const file = `${scratch}/pages`;
-  const pages = new Uint8Array(2 * PAGE);
-  pages.set(encode("second"), PAGE);
-  Deno.writeFileSync(file, pages);
-  for (const cells of [0, 0b111111, 0b010101, 0b101010]) {
-    const { code, stdout } = await runPlan((p) => {
-      const fd = p.call("openat", [-100, file, 0, 0]);
-      const args = [0, PAGE, denspace.PROT_READ, denspace.MAP_PRIVATE, fd, PAGE];
-      const operands = args.map((arg, i) => cells >> i & 1 ? p.control("add", [arg, 0]) : arg);
-      const memory = p.call("dup3", operands as [Operand, Operand, Operand]);
-      p.call("write", [1, memory, 6]);
-      p.call("exit_group", [0]);
-    }, arch);
-    assertEquals([code, new TextDecoder().decode(stdout)], [0, "second"]);
-  }
-});
-
-// What is done about errors --------------------------------------------------
-
-Deno.test("an accepted errno goes on as a success, with -errno as result", () =>
-  computes((p, expect) => {
-    expect(p.call("close", [-1], { accept: [errnos.EBADF] }), -errnos.EBADF);
-    expect(p.call("chdir", ["/no/where"], { accept: [1, errnos.ENOENT, 63] }), -errnos.ENOENT);
-    expect(p.call("chdir", ["x".repeat(5000)], { accept: [errnos.ENAMETOOLONG] }), -36);
-    expect(p.call("chdir", ["/"], { accept: [errnos.ENOENT] }), 0);
-  }));
-
-Deno.test("an errno that is not accepted is a failure", async () => {
-  const { code, stderr } = await runPlan((p) => {
-    p.call("close", [-1], { accept: [errnos.EBADF - 1, errnos.EBADF + 1], message: "no" });
-    p.call("exit_group", [0]);
-  });
-  assertEquals([code, stderr], [1, "test: no: Bad file descriptor\n"]);
-});
-
-Deno.test("an errno above 63 is not taken for one that is accepted", async () => {
-  // shutdown(2) of no socket: ENOTSOCK is 88, and 88 - 64 is accepted
-  const arch = withCall("close", { x86_64: 48, aarch64: 210 });
-  const { code, stderr } = await runPlan((p) => {
-    p.call("close", [0], { accept: [88 - 64, 88 - 32] });
-    p.call("exit_group", [0]);
-  }, arch);
-  assertEquals([code, stderr], [1, "test: close: Socket operation on non-socket\n"]);
-});
-
-Deno.test("a step with a way around its failure goes there, and its errno is known", () =>
-  computes((p, expect) => {
-    const failed: Label = {};
-    const reached = p.cell("reached");
-    const result = p.call("chdir", ["/no/where"], { fail: failed });
-    p.control("add", [1, 0], { result: reached });
-    p.place(failed);
-    expect(reached, 0);
-    expect(result, -errnos.ENOENT);
-    expect(ERRNO, errnos.ENOENT);
-  }));
-
-Deno.test("raise fails as a call does, whatever the number", () =>
-  computes((p, expect) => {
-    for (const errno of [0, 1, 63, 64, 133, 134, 4095, 4096]) {
-      const failed: Label = {};
-      p.control("raise", [p.control("add", [errno, 0])], { fail: failed, accept: [errno % 64] });
-      p.place(failed);
-      expect(ERRNO, errno);
-    }
-  }));
+// Failures -------------------------------------------------------------------
 
 const libc = Deno.dlopen("libc.so.6", { strerror: { parameters: ["i32"], result: "pointer" } });
 Deno.test.afterAll(() => libc.close());
@@ -460,34 +126,6 @@ Deno.test("a failure is reported with the text that strerror has", async () => {
   for (let errno = 0; errno <= 133; errno++) {
     const { code, stderr } = await runPlan((p) => p.control("raise", [errno], { message: "what" }));
     assertEquals([code, stderr], [1, `test: what: ${strerror(errno)}\n`]);
-  }
-});
-
-Deno.test("a failure with an errno that nobody knows is reported all the same", async () => {
-  for (const errno of [134, 200, 4095, 2 ** 31, -1]) {
-    const { code, stderr } = await runPlan((p) => p.control("raise", [errno]));
-    assertEquals([code, stderr], [1, "test: raise: Unknown error\n"]);
-  }
-});
-
-Deno.test("a report ends with the string that the message is about", async () => {
-  const program = plan("test", (p) => {
-    const subject = p.control("load64", [argument(p, 1), 0]);
-    p.call("chdir", [subject], { message: "cannot enter ", subject, status: 7 });
-    p.call("exit_group", [0]);
-  });
-  const file = emit(program);
-  for (const subject of ["/no/where", "", "/ü", "/" + "x".repeat(255), "/n".repeat(2000)]) {
-    const { code, stderr } = await run(file, [subject]);
-    const said = new TextDecoder().decode(Uint8Array.from(stderr, (char) => char.charCodeAt(0)));
-    assertEquals([code, said], [7, `test: cannot enter ${subject}: No such file or directory\n`]);
-  }
-});
-
-Deno.test("a failure ends the program with the status of its step", async () => {
-  for (const status of [0, 1, 2, 126, 127, 255]) {
-    const { code } = await runPlan((p) => p.control("raise", [1], { status }));
-    assertEquals(code, status);
   }
 });
 
@@ -916,13 +554,7 @@ Deno.test("a directory of PATH that is too long for the kernel is skipped as a w
 
 // Clones, each in a Deno of its own --------------------------------------------
 
-const MODULES = ["plan/builder", "plan/clone", "plan/execvp", "plan/stack"];
-type Api =
-  & typeof denspace
-  & typeof builder
-  & typeof cloning
-  & typeof searching
-  & typeof stacks;
+type Api = typeof denspace;
 
 /** What a body, which sees its parameters and globals only, writes to standard output. */
 async function outputOf<A extends unknown[]>(
@@ -930,15 +562,11 @@ async function outputOf<A extends unknown[]>(
   ...args: A
 ): Promise<string> {
   const file = `${scratch}/body-${emitted++}.ts`;
-  const imports = ["mod.ts", ...MODULES.map((name) => `ffi/${name}.ts`)]
-    .map((path, i) =>
-      `import * as m${i} from ${JSON.stringify(new URL(`../${path}`, import.meta.url))};`
-    );
-  const names = imports.map((_, i) => `...m${i}`).join(", ");
+  const module = new URL("../mod.ts", import.meta.url).href;
   Deno.writeTextFileSync(
     file,
-    `${imports.join("\n")}
-    const result = await (${body})({ ${names} }, ...${JSON.stringify(args)});
+    `import * as api from ${JSON.stringify(module)};
+    const result = await (${body})(api, ...${JSON.stringify(args)});
     if (result !== undefined) console.log(JSON.stringify(result));`,
   );
   const { code, stdout, stderr } = await run(
@@ -994,8 +622,11 @@ Deno.test("clone throws the failure of a step, and leaves no zombie", async () =
         return { message, syscall, code, step };
       }
     };
-    const program = (write: (p: builder.Builder) => void) => () =>
-      api.clone(api.plan("child", write));
+    const program = (write: (p: Builder) => void) => () =>
+      api.clone(api.plan("child", (p) => {
+        write(p);
+        p.call("exit_group", [0]);
+      }));
     const children = () => attempt(() => api.waitid(api.P_ALL, 0, api.WEXITED | api.WNOHANG));
     return [
       program((p) => p.call("chdir", ["/no/where"], { message: "cannot enter it" })),
@@ -1071,12 +702,12 @@ Deno.test("a signal to a child does by default what it does, and runs nothing of
     });
     const ends = Array.from({ length: 20 }, () => api.clone(program).wait());
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const received1 = received;
+    const fromChildren = received;
     api.kill(Deno.pid, "SIGUSR1");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    return [[...new Set(ends.map(({ code, status }) => `${code} ${status}`))], received1, received];
+    while (received === fromChildren) await new Promise((resolve) => setTimeout(resolve, 1));
+    return [[...new Set(ends.map(({ code, status }) => `${code} ${status}`))], fromChildren];
   });
-  assertEquals(result, [[`killed ${denspace.SIGNALS.SIGUSR1}`], 0, 1]);
+  assertEquals(result, [[`killed ${denspace.SIGNALS.SIGUSR1}`], 0]);
 });
 
 Deno.test("signals to the parent don't disturb its children", async () => {
@@ -1128,7 +759,7 @@ Deno.test("a signal that meets a child before it runs its program runs nothing o
     const program = api.plan("true", (p) => {
       api.execvp(p, "true", api.argument(p, 0), api.environment(p));
     });
-    for (let killed = 0; killed < 100;) {
+    for (let killed = 0; killed < 50;) {
       if (api.clone(program).wait().code === "killed") killed++;
     }
     shots.kill("SIGKILL");
@@ -1166,7 +797,7 @@ Deno.test("clone leaves no memory and no descriptor behind", async () => {
 });
 
 testUnless(
-  isRoot ? missing("hostname") : "needs root",
+  missing("hostname"),
   "the classic first program: a child has a host name of its own",
   async () => {
     const before = Deno.hostname();

@@ -102,7 +102,8 @@ terminalTest("unshare -f: Ctrl-Z, fg and Ctrl-C act as on the real tool", async 
 });
 
 terminalTest("nsenter -p: Ctrl-Z, fg and Ctrl-C act as on the real tool", async (t) => {
-  const command = `nsenter -t ${await t.target("-Urpf --mount-proc")} -U -p sleep 1000`;
+  const target = await t.target("-Urpf --mount-proc");
+  const command = `nsenter -t ${target} -p -U --preserve-credentials sleep 1000`;
   const real = await stopAndResume(t, command, "nsenter");
   const ours = await stopAndResume(t, `${RUN} ${command}`, "nsenter");
   assertEquals(ours, real);
@@ -146,7 +147,8 @@ terminalTest("deno task runs the tools in the caller's directory", async (t) => 
   for (const directory of [t.scratch, "/", join(PROJECT, "commands")]) {
     assertEquals(await t.answer(`cd ${directory}; ${TASK} unshare pwd`), directory);
   }
-  const command = `${TASK} nsenter -t ${await t.target("-Ur")} -U pwd`;
+  const target = await t.target("-Ur");
+  const command = `${TASK} nsenter -t ${target} -U --preserve-credentials pwd`;
   assertEquals(await t.answer(`cd ${t.scratch}; ${command}`), t.scratch);
 });
 

@@ -65,6 +65,7 @@ const NOTHING: Note = {};
  * @param name the program's name, with which its messages begin
  * @param write writes the steps
  * @param base a plan that the new steps are appended to
+ * @throws {Error} when nothing comes behind the last step, and it does not end the program
  *
  * @example
  * ```ts
@@ -93,7 +94,17 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
     steps.push({ op, args, result, who, note });
     return result;
   };
-  const place = (label: Label) => label.at = steps.length;
+  let placed = 0; // where a label was placed last
+  const place = (label: Label): void => {
+    label.at = placed = steps.length;
+  };
+  /** Whether nothing goes on behind the last step. */
+  const ended = (): boolean => {
+    const last = steps.at(-1);
+    if (!last) return false;
+    const { op, note } = last;
+    return op === "exit_group" || op === "raise" || (!!note.next && !note.fail);
+  };
   const jump = (next: Label) => void step("add", [0, 0], { next });
 
   write({
@@ -104,10 +115,11 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
       const [no, end]: [Label, Label] = [{}, {}];
       step(op, [a, b], { fail: no });
       then();
-      if (otherwise) jump(end);
+      const joins = otherwise && !ended();
+      if (joins) jump(end);
       place(no);
       otherwise?.();
-      place(end);
+      if (joins) place(end);
     },
     branch: (op, a, b, next) => {
       step(op, [a, b], { next, fail: { at: steps.length + 1 } });
@@ -126,5 +138,8 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
       who = outer;
     },
   });
+  if (!ended() || placed === steps.length) {
+    throw new Error(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);
+  }
   return { name, steps, start: 0, dataSize, initial };
 }

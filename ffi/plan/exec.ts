@@ -72,7 +72,8 @@ function softLimitOfCaller(hard: bigint): bigint {
 
 /** Whether a process runs our own program. */
 function isDeno(pid: number): boolean {
-  return optional(() => readlink(`/proc/${pid}/exe`)) === readlink("/proc/self/exe");
+  const [its, own] = [pid, "self"].map((of) => optional(() => readlink(`/proc/${of}/exe`)));
+  return its !== undefined && its === own;
 }
 
 /** The soft NOFILE limit of a process; of another user's it stands in /proc only. */

@@ -74,12 +74,18 @@ export function execvp(p: Builder, name: string, argv: Cell, envp: Cell): void {
     const denied = p.cell("denied");
     const from = variable(p, envp, "PATH", "/bin:/usr/bin");
 
-    const [directory, file, next] = [p.here(), p.label(), p.label()];
+    const [directory, file, next, whole] = [p.here(), p.label(), p.label(), p.label()];
     const size = p.control("copy", [start, from, COLON, PATH_MAX]);
-    const end = p.control("load8", [from, size]);
-    p.control("add", [from, size], { result: from });
-    p.control("add", [from, 1], { result: from });
     const to = p.control("add", [start, size]);
+    p.control("add", [from, size], { result: from });
+    p.branch("less", size, PATH_MAX, whole);
+    const again = p.here();
+    const more = p.control("copy", [start, from, COLON, PATH_MAX]);
+    p.control("add", [from, more], { result: from });
+    p.branch("equal", more, PATH_MAX, again);
+    p.place(whole);
+    const end = p.control("load8", [from, 0]);
+    p.control("add", [from, 1], { result: from });
     p.branch("equal", size, PATH_MAX, next); // too long for the kernel
     p.branch("equal", size, 0, file); // empty: the working directory
     p.control("store8", [to, 0, SLASH]);

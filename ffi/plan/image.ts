@@ -7,7 +7,7 @@ import { EINVAL } from "../constants/errno.ts";
 import { SyscallError } from "../errno.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, open } from "../fcntl.ts";
 import { memfdCreate, MFD_CLOEXEC, MFD_EXEC } from "../mman.ts";
-import { close, getpid, unlink, write } from "../unistd.ts";
+import { close, unlink, write } from "../unistd.ts";
 
 /** Where a file goes when memory can't be executed. */
 const DIRECTORIES = ["/run", "/dev/shm", "/tmp", "/var/tmp", "."];
@@ -46,7 +46,7 @@ export function fileImage(name: string, bytes: Uint8Array, use: (fd: number) => 
   let failure: unknown;
   for (const directory of DIRECTORIES) {
     try {
-      const fd = unnamedFile(`${directory}/.${name}-${getpid()}`, bytes);
+      const fd = unnamedFile(`${directory}/.${name}-${crypto.randomUUID()}`, bytes);
       try {
         return use(fd);
       } finally {

@@ -45,6 +45,9 @@ const CONTROLS: ReadonlyMap<string, number> = new Map(
   CONTROL.map((name, i) => [name, 0x8000_0000 + i]),
 );
 
+/** What goes on elsewhere when it does not hold. */
+const CONDITIONS: ReadonlySet<string> = new Set(["equal", "less"]);
+
 /** What the program does not go on after. */
 const ENDS: ReadonlySet<string> = new Set(["exit_group", "raise"]);
 
@@ -66,8 +69,6 @@ export function layout(
   const { steps, start, failure, initial } = plan;
   const table = arch.interpreter.length;
   const texts = new Map<string, number>();
-  let code = new Uint8Array(32 * 1024);
-  let view = new DataView(code.buffer);
   let end = table + 16;
 
   // Steps have the size of their arguments, so their places are known first;
@@ -78,6 +79,8 @@ export function layout(
     end += AT.args + 8 * args.length;
   }
   end += 8 * MAX_ARGS;
+  let code = new Uint8Array(end + 16 * 1024);
+  let view = new DataView(code.buffer);
 
   /** Puts bytes behind all others; their address. */
   const place = (bytes: Uint8Array): number => {
@@ -145,7 +148,7 @@ export function layout(
     }
     const reports = !note.fail && (control === undefined || op === "raise");
     const said = reports ? message(step) : 0;
-    const fail = note.fail ? note.fail.at : failure;
+    const fail = note.fail ? note.fail.at : reports ? failure : undefined;
     // Nothing follows the step that ends a program.
     const next = note.next ? note.next.at : ENDS.has(op) ? i : i + 1;
 
@@ -153,7 +156,7 @@ export function layout(
     view.setUint8(at + AT.refs, refs);
     put(view, at + AT.result, dataAddress + result.offset);
     put(view, at + AT.next, addressOf(step, next));
-    if (note.fail || reports) put(view, at + AT.fail, addressOf(step, fail));
+    if (note.fail || reports || CONDITIONS.has(op)) put(view, at + AT.fail, addressOf(step, fail));
     if (note.accept) put(view, at + AT.accept, errnoSet(step));
     put(view, at + AT.message, said);
   }

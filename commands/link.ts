@@ -1,0 +1,87 @@
+/**
+ * `denspace link`: makes links by which the compiled program is `unshare` and
+ * `nsenter`.
+ *
+ * @module
+ */
+import { cstrings } from "../ffi/arguments.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../ffi/constants/fcntl.ts";
+import { SyscallError } from "../ffi/errno.ts";
+import { call } from "../ffi/libc.ts";
+import { statx } from "../ffi/stat.ts";
+import { readlink } from "../ffi/unistd.ts";
+import { LINKED } from "./cli.ts";
+import { ArgumentError, getopt } from "./getopt.ts";
+import { showHelp } from "./help.ts";
+
+const OPTIONS = [
+  { name: "help", short: "h", argument: "none", help: "show this text" },
+] as const;
+
+/** This program, wherever it lies. */
+const SELF = "/proc/self/exe";
+
+/** The number of symlinkat(2). */
+const SYMLINKAT = { x86_64: 266, aarch64: 36 };
+
+/** Makes the links: `argv[0]` and what follows it. */
+export function main(argv: readonly string[]): void {
+  const name = argv[0]!;
+  const { options, operands } = getopt(OPTIONS, argv.slice(1), { permute: true });
+  for (const _help of options) {
+    return showHelp({
+      name,
+      usage: "directory",
+      about: `Makes symbolic links to this program in a directory: ${LINKED.join(" and ")}.\n` +
+        `By such a name it is that command.`,
+      options: OPTIONS,
+    });
+  }
+  const [directory, more] = operands;
+  if (!directory) throw new ArgumentError("no directory given that the links go to");
+  if (more !== undefined) throw new ArgumentError(`more than a directory given: '${more}'`);
+  if (!Deno.build.standalone) {
+    throw new ArgumentError("only the compiled program has links: 'deno task compile' makes it");
+  }
+
+  const program = readlink(SELF);
+  if (!isSelf(program)) throw new ArgumentError(`this program is no longer ${program}`);
+  const paths = LINKED.map((name) => `${directory.replace(/\/+$/, "")}/${name}`);
+  // Both are looked at before one is made.
+  for (const path of paths.filter(isMissing)) symlink(program, path);
+}
+
+/** Whether there is nothing of that name; a link to this program may stay. */
+function isMissing(path: string): boolean {
+  if (!exists(path)) return true;
+  if (isSelf(path)) return false;
+  throw new ArgumentError(`${path} is something else: remove it first`);
+}
+
+function exists(path: string): boolean {
+  try {
+    statx(path, AT_SYMLINK_NOFOLLOW);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError) return false; // What is wrong, the link will tell.
+    throw error;
+  }
+}
+
+function isSelf(path: string): boolean {
+  try {
+    const [file, self] = [statx(path), statx(SELF)];
+    return file.dev === self.dev && file.ino === self.ino;
+  } catch (error) {
+    if (error instanceof SyscallError) return false;
+    throw error;
+  }
+}
+
+/** Makes a symbolic link, see symlink(2). */
+function symlink(target: string, path: string): void {
+  const strings = cstrings("paths", [target, path]);
+  const [from, to] = new BigUint64Array(strings.buffer, 0, 2);
+  const number = SYMLINKAT[Deno.build.arch];
+  call("syscall", [number, from!, AT_FDCWD, to!, 0, 0, 0], { path, step: `cannot make ${path}` });
+}

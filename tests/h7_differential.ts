@@ -1,0 +1,606 @@
+/**
+ * Runs unshare(1) and nsenter(1) of util-linux and ours side by side, and
+ * compares what can be seen from outside: output, status, signals and states.
+ *
+ * A case is data. Both sides are started by the same call with the same
+ * environment, directory and input, as `[...via, TOOL, ...argv]`. No shell is
+ * involved unless the case names one.
+ *
+ * `DENSPACE_UNDER_TEST` holds another command to test, as words separated by
+ * blanks. A `{}` in it becomes the tool's name, which is otherwise appended:
+ *
+ *     DENSPACE_UNDER_TEST="deno run --allow-ffi dist/denspace.js"
+ *     DENSPACE_UNDER_TEST="/usr/local/bin/{}"
+ *
+ * @module
+ */
+import { assertEquals, dirname, fromFileUrl, join } from "../scripts/std.ts";
+
+/** The tools that have a counterpart in util-linux. */
+export type Tool = "unshare" | "nsenter";
+/** Who runs the tool: uid 0, or uid 1000 without capabilities. */
+export type Account = "root" | "user";
+/** The tool's process, or the child that it forked. */
+export type Who = "tool" | "program";
+
+/** What is done, in order, while the tool waits for the program it forked. */
+export type Step =
+  | { signal: Deno.Signal; to: Who }
+  | { until: State; of: Who }
+  | { output: string }
+  | { pause: number }
+  | { observe: "state" | "signals" | "ps"; of: Who };
+
+/** A process state as far as it does not depend on timing. */
+export type State = "running" | "stopped" | "gone";
+
+/** The `sleep` in namespaces of its own that nsenter is pointed at. */
+export interface Target {
+  /** Options of the real unshare(1) that starts it, and what it starts on the way to it. */
+  unshare: string[];
+  /** Who starts it; the account of the case if not given. */
+  as?: Account;
+  /** Its working directory. */
+  cwd?: string;
+  /** It has ended before the tool starts. */
+  dead?: boolean;
+}
+
+/**
+ * One comparison. Strings may contain `{tmp}` (the scratch directory),
+ * `{target}` (the target's pid), `{deno_dir}`, `{unshare}` and `{nsenter}`
+ * (the real tools).
+ */
+export interface Case {
+  /** A sentence that says what happens. */
+  name: string;
+  /** What follows the tool's name. */
+  argv: string[];
+  /** Who runs it; root if not given. */
+  as?: Account | "both";
+  /** The command in front of the tool, which is expected to start it. */
+  via?: string[];
+  /** Variables besides PATH, HOME, LC_ALL and DENO_DIR; null removes one. */
+  env?: Record<string, string | null>;
+  /** The working directory, `{tmp}/work` if not given. */
+  cwd?: string;
+  /** Standard input, /dev/null if not given. */
+  stdin?: string;
+  /** A process to enter. */
+  target?: Target;
+  /** What happens while the tool waits. */
+  steps?: Step[];
+  /** "some": it has to be empty on both sides or on none. */
+  stdout?: "same" | "some";
+  /** "more": ours may go on behind what the real tool says. */
+  stderr?: "same" | "more";
+  /** Replaces the tool's own pid in the output. */
+  maskPid?: boolean;
+  /** Commands on PATH, or keys of {@linkcode PROBES}. */
+  needs?: string[];
+}
+
+/** A file under `{tmp}` that cases use: a directory, a link, a text or an executable. */
+export interface Fixture {
+  path: string;
+  mode?: number;
+  text?: string;
+  link?: string;
+  bytes?: () => Uint8Array;
+}
+
+/** The util-linux release whose behaviour is the reference. */
+const REFERENCE = "2.41";
+const TIMEOUT = 30_000;
+const IDS: Record<Account, { uid: number; gid: number }> = {
+  root: { uid: 0, gid: 0 },
+  user: { uid: 1000, gid: 1000 },
+};
+const AS_ROOT = Deno.uid() === 0;
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+const latin1 = new TextDecoder("latin1");
+const encoder = new TextEncoder();
+
+/** Splits a command line without quotes at its blanks. */
+export function words(line: string): string[] {
+  return line.split(" ");
+}
+
+/** Starts what follows it from a bash script, in which it is `"$@"`. */
+export function bash(script: string): string[] {
+  return ["bash", "-c", script, "bash"];
+}
+
+/** Prints the namespaces it runs in. */
+export const NAMESPACES: string[] = words("cgroup ipc mnt net pid time user uts")
+  .reduce((command, type) => [...command, `/proc/self/ns/${type}`], ["readlink"]);
+/** Prints its ids, groups and capabilities. */
+export const CREDENTIALS: string[] = [
+  "sed",
+  "-nE",
+  "/^(Uid|Gid|Groups|Cap|NoNewPrivs)/p",
+  "/proc/self/status",
+];
+/** Prints which signals it blocks, ignores and catches. */
+export const SIGNALS: string[] = ["sed", "-nE", "/^Sig(Blk|Ign|Cgt)/p", "/proc/self/status"];
+/** A key of {@linkcode PROBES}. */
+export const USERNS = "user namespaces for ordinary users";
+/** A key of {@linkcode PROBES}. */
+export const TIME = "time namespaces";
+/** A key of {@linkcode PROBES}. */
+export const USR = "a /usr that can be a root directory";
+
+/** A key of {@linkcode PROBES}. */
+export const BINFMT_MISC = "binfmt_misc in user namespaces";
+
+/** Conditions of the host that a case may need. */
+export const PROBES: Record<string, () => boolean> = {
+  [USERNS]: () => succeeds("user", real("unshare"), "-Ur", "true"),
+  [TIME]: () => exists("/proc/self/ns/time"),
+  [BINFMT_MISC]: () => succeeds("user", real("unshare"), "-rpf", "--mount-binfmt", "true"),
+  [USR]: () => succeeds("root", real("unshare"), "-R", "/usr", "/bin/true"),
+};
+
+/** Registers a test for every case and account. */
+export function differential(tool: Tool, cases: Case[], fixtures: Fixture[] = []): void {
+  const unsuitable = reference(tool);
+  for (const c of cases) {
+    const accounts: Account[] = c.as === "both" ? ["root", "user"] : [c.as ?? "root"];
+    for (const account of accounts) {
+      const reason = unsuitable ?? missing(c, account);
+      Deno.test({
+        name: `${tool}, ${account}: ${c.name}` + (reason ? ` (needs ${reason})` : ""),
+        ignore: reason !== undefined,
+        fn: () => compare(tool, c, account, fixtures),
+      });
+    }
+  }
+  Deno.test(`${tool}: no case leaves a mount behind`, () => {
+    const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n");
+    assertEquals(mounts.filter((line) => scratch !== undefined && line.includes(scratch)), []);
+  });
+  Deno.test.afterAll(() => {
+    if (scratch) Deno.removeSync(scratch, { recursive: true });
+    scratch = undefined;
+  });
+}
+
+function reference(tool: Tool): string | undefined {
+  const path = real(tool);
+  if (!path) return `${tool} of util-linux`;
+  const { stdout } = new Deno.Command(path, { args: ["-V"], stderr: "null" }).outputSync();
+  const version = latin1.decode(stdout).match(/from util-linux (\d+\.\d+)/)?.[1];
+  return version === REFERENCE ? undefined : `util-linux ${REFERENCE}, found ${version}`;
+}
+
+function missing(c: Case, account: Account): string | undefined {
+  if (!AS_ROOT && (account === "root" || c.target?.as === "root")) return "root";
+  const commands = c.via && !c.via[0]!.startsWith("{") ? [c.via[0]!] : [];
+  return [...commands, ...c.needs ?? []].find((need) => !(PROBES[need]?.() ?? onPath(need)));
+}
+
+// One side -----------------------------------------------------------------
+
+interface Outcome {
+  status: string;
+  stdout: string;
+  stderr: string;
+  observed: string[];
+}
+
+async function compare(
+  tool: Tool,
+  c: Case,
+  account: Account,
+  fixtures: Fixture[],
+): Promise<void> {
+  prepare(fixtures);
+  const target = c.target && await startTarget(c.target, c.target.as ?? account);
+  try {
+    const values = {
+      tmp: scratch!,
+      deno_dir: denoDir(account),
+      unshare: real("unshare") ?? "",
+      nsenter: real("nsenter") ?? "",
+      ...(target && { target: String(target.pid) }),
+    };
+    const expected = await run(tool, [real(tool)!], c, account, values);
+    console.log(c.name, JSON.stringify(expected)); const actual = await run(tool, ours(tool), c, account, values);
+    if (c.stdout === "some") {
+      for (const each of [expected, actual]) each.stdout = each.stdout === "" ? "" : "(some)";
+    }
+    if (c.stderr === "more" && actual.stderr.startsWith(expected.stderr)) {
+      actual.stderr = expected.stderr;
+    }
+    const line = [...c.via ?? [], tool, ...c.argv].map((word) => JSON.stringify(word)).join(" ");
+    assertEquals(actual, expected, `\n${expand(line, values)}`);
+  } finally {
+    await target?.end();
+  }
+}
+
+async function run(
+  tool: Tool,
+  command: string[],
+  c: Case,
+  account: Account,
+  values: Record<string, string>,
+): Promise<Outcome> {
+  const line = [...c.via ?? [], ...command, ...c.argv].map((word) => expand(word, values));
+  const env: Record<string, string | null> = {
+    PATH,
+    HOME: "{tmp}/home",
+    LC_ALL: "C",
+    DENO_DIR: "{deno_dir}",
+    ...c.env,
+  };
+  const deadline = Date.now() + TIMEOUT;
+  const child = new Deno.Command(line[0]!, {
+    args: line.slice(1),
+    clearEnv: true,
+    env: Object.fromEntries(
+      Object.entries(env).flatMap(([name, value]) =>
+        value === null ? [] : [[name, expand(value, values)]]
+      ),
+    ),
+    cwd: expand(c.cwd ?? "{tmp}/work", values),
+    stdin: c.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+    ...(AS_ROOT ? IDS[account] : {}),
+  }).spawn();
+  const out = collect(child.stdout);
+  const err = collect(child.stderr);
+  const observed: string[] = [];
+  let program: number | undefined;
+  try {
+    const input = c.stdin === undefined ? undefined : feed(child.stdin, c.stdin);
+    if (c.steps) {
+      program = await poll("the program runs", deadline, () => forked(child.pid, tool));
+      for (const step of c.steps) {
+        const seen = await perform(step, { tool: child.pid, program }, out, deadline);
+        if (seen !== undefined) observed.push(seen);
+      }
+      kill(program);
+    }
+    const { code, signal } = await within(deadline, child.status);
+    await within(deadline, Promise.all([out.end, err.end, input]));
+    const see = (text: string): string =>
+      normalise(text, tool, command, c.maskPid ? child.pid : 0, values.target);
+    return {
+      status: signal ?? `exit ${code}`,
+      stdout: see(out.text),
+      stderr: see(err.text),
+      observed: observed.map(see),
+    };
+  } catch (error) {
+    throw new Error(`${line.join(" ")}: ${error}\nstdout: ${out.text}\nstderr: ${err.text}`, {
+      cause: error,
+    });
+  } finally {
+    for (const pid of descendants(child.pid)) kill(pid);
+    kill(program);
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await Promise.all([child.status, out.cancel(), err.cancel()]);
+  }
+}
+
+async function perform(
+  step: Step,
+  pids: Record<Who, number>,
+  out: Stream,
+  deadline: number,
+): Promise<string | undefined> {
+  if ("signal" in step) Deno.kill(pids[step.to], step.signal);
+  else if ("pause" in step) await delay(step.pause);
+  else if ("output" in step) {
+    await poll(
+      `output of ${step.output}`,
+      deadline,
+      () => out.text.includes(step.output) || undefined,
+    );
+  } else if ("until" in step) {
+    const pid = pids[step.of];
+    await poll(`${step.of} ${step.until}`, deadline, () => state(pid) === step.until || undefined);
+  } else return `${step.of}: ${observe(step.observe, pids[step.of])}`;
+  return undefined;
+}
+
+function observe(what: "state" | "signals" | "ps", pid: number): string {
+  if (what === "state") return state(pid);
+  if (what === "signals") {
+    return Deno.readTextFileSync(`/proc/${pid}/status`).match(/^Sig(Blk|Ign|Cgt).*$/gm)!.join(" ");
+  }
+  const { stdout } = new Deno.Command("ps", { args: ["-o", "comm=,args=", "-p", `${pid}`] })
+    .outputSync();
+  return latin1.decode(stdout).trim();
+}
+
+/**
+ * Names the tool as if it had been found on PATH, and namespaces by whose they
+ * are: the caller's, the target's, or the first, second ... new one.
+ */
+function normalise(
+  text: string,
+  tool: Tool,
+  command: string[],
+  pid: number,
+  target?: string,
+): string {
+  const word = command.at(-1)!;
+  const fresh: string[] = [];
+  if (word.endsWith(`/${tool}`)) text = text.replaceAll(word, tool);
+  if (pid) text = text.replace(new RegExp(`\\b${pid}\\b`, "g"), "{pid}");
+  return text.replace(/\b([a-z]+):\[(\d+)\]/g, (link, type: string) => {
+    for (const [owner, of] of [["caller", "self"], ["target", target]]) {
+      if (of && readLink(`/proc/${of}/ns/${type}`) === link) return `${type}:[${owner}]`;
+    }
+    if (!fresh.includes(link)) fresh.push(link);
+    return `${type}:[new ${fresh.indexOf(link) + 1}]`;
+  });
+}
+
+function expand(text: string, values: Record<string, string>): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
+}
+
+// The two tools ------------------------------------------------------------
+
+const SOURCES = dirname(dirname(fromFileUrl(import.meta.url)));
+
+function real(tool: Tool): string | undefined {
+  return PATH.split(":").map((dir) => `${dir}/${tool}`).find(exists);
+}
+
+function ours(tool: Tool): string[] {
+  const given = Deno.env.get("DENSPACE_UNDER_TEST");
+  if (!given) return [...source(), tool];
+  const command = given.split(/\s+/).filter(Boolean).map((word) => {
+    const here = join(Deno.cwd(), word);
+    return word.includes("/") && !/^[-/]/.test(word) && exists(here) ? here : word;
+  });
+  return given.includes("{}")
+    ? command.map((word) => word.replaceAll("{}", tool))
+    : [...command, tool];
+}
+
+let sourceCommand: string[] | undefined;
+
+/** The source form, copied to where an ordinary user can read it if need be. */
+function source(): string[] {
+  return sourceCommand ??= [deno(), "run", "--allow-ffi", main()];
+}
+
+function deno(): string {
+  const path = Deno.execPath();
+  return succeeds("user", path, "--version") ? path : copy(path, "deno");
+}
+
+function main(): string {
+  const path = join(SOURCES, "commands/main.ts");
+  if (succeeds("user", "test", "-r", path)) return path;
+  for (const part of ["deno.json", "ffi", "sandbox", "commands"]) {
+    copy(join(SOURCES, part), `src/${part}`);
+  }
+  return `${scratch}/src/commands/main.ts`;
+}
+
+function copy(from: string, to: string): string {
+  const path = `${scratch}/${to}`;
+  Deno.mkdirSync(dirname(path), { recursive: true });
+  for (const [command, ...args] of [["cp", "-r", from, path], ["chmod", "-R", "a+rX", path]]) {
+    if (!succeeds("root", command!, ...args)) throw new Error(`cannot copy ${from} to ${path}`);
+  }
+  return path;
+}
+
+// The scratch directory ----------------------------------------------------
+
+let scratch: string | undefined;
+
+function prepare(fixtures: Fixture[]): void {
+  if (scratch) return;
+  scratch = Deno.makeTempDirSync({ prefix: "denspace-" });
+  Deno.chmodSync(scratch, 0o755);
+  const shared = ["work", "home", "mnt", "deno-root", "deno-user"];
+  for (
+    const { path, mode, text, link, bytes } of [
+      ...shared.map((path) => ({ path, mode: 0o777 } as Fixture)),
+      ...fixtures,
+    ]
+  ) {
+    const full = `${scratch}/${path}`;
+    if (link !== undefined) Deno.symlinkSync(link, full);
+    else if (text !== undefined) Deno.writeTextFileSync(full, text);
+    else if (bytes !== undefined) Deno.writeFileSync(full, bytes());
+    else Deno.mkdirSync(full);
+    if (link === undefined) Deno.chmodSync(full, mode ?? 0o755);
+  }
+}
+
+function denoDir(account: Account): string {
+  return `${scratch}/deno-${account}`;
+}
+
+// Processes ----------------------------------------------------------------
+
+/** Starts a target; `pid` is that of its `sleep`. */
+async function startTarget(
+  target: Target,
+  account: Account,
+): Promise<{ pid: number; end: () => Promise<void> }> {
+  const child = new Deno.Command(real("unshare")!, {
+    args: [...target.unshare, "sleep", "300"].map((word) => expand(word, { tmp: scratch! })),
+    cwd: expand(target.cwd ?? "{tmp}/work", { tmp: scratch! }),
+    clearEnv: true,
+    env: { PATH },
+    stdin: "null",
+    stdout: "null",
+    stderr: "inherit",
+    ...(AS_ROOT ? IDS[account] : {}),
+  }).spawn();
+  let pid: number | undefined;
+  const end = async (): Promise<void> => {
+    for (const each of [...descendants(child.pid), child.pid]) kill(each);
+    await child.status;
+    if (pid !== undefined) {
+      await poll("the target ends", Date.now() + TIMEOUT, () => state(pid!) === "gone");
+    }
+  };
+  try {
+    pid = await poll(
+      "the target runs",
+      Date.now() + TIMEOUT,
+      () => [child.pid, ...descendants(child.pid)].find((each) => comm(each) === "sleep"),
+    );
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  if (!target.dead) return { pid, end };
+  await end();
+  return { pid, end: () => Promise.resolve() };
+}
+
+/** The child of `pid`, once it has become another program. */
+function forked(pid: number, tool: Tool): number | undefined {
+  return children(pid).find((child) => ![tool, "deno", undefined].includes(comm(child)));
+}
+
+function comm(pid: number): string | undefined {
+  return read(`/proc/${pid}/comm`)?.trimEnd();
+}
+
+function state(pid: number): State {
+  const letter = read(`/proc/${pid}/stat`)?.replace(/.*\) /s, "")[0];
+  if (letter === undefined || letter === "Z" || letter === "X") return "gone";
+  return letter === "T" ? "stopped" : "running";
+}
+
+function children(pid: number): number[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
+      read(`/proc/${pid}/task/${name}/children`)?.split(" ").filter(Boolean).map(Number) ?? []
+    );
+  } catch {
+    return [];
+  }
+}
+
+function descendants(pid: number): number[] {
+  return children(pid).flatMap((child) => [...descendants(child), child]);
+}
+
+function kill(pid: number | undefined): void {
+  if (pid === undefined || state(pid) === "gone") return;
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
+
+interface Stream {
+  text: string;
+  end: Promise<void>;
+  cancel: () => Promise<void>;
+}
+
+/** Reads a stream to its end; `text` is what has come so far. */
+function collect(stream: ReadableStream<Uint8Array>): Stream {
+  const reader = stream.getReader();
+  const collected: Stream = { text: "", end: Promise.resolve(), cancel: () => reader.cancel() };
+  collected.end = (async () => {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      collected.text += latin1.decode(next.value);
+    }
+  })();
+  return collected;
+}
+
+async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<void> {
+  const writer = stream.getWriter();
+  try {
+    await writer.write(encoder.encode(text));
+    await writer.close();
+  } catch {
+    // The tool may end without reading.
+  }
+}
+
+async function poll<T>(what: string, deadline: number, probe: () => T | undefined): Promise<T> {
+  for (;;) {
+    const value = probe();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > deadline) throw new Error(`timed out waiting until: ${what}`);
+    await delay(2);
+  }
+}
+
+async function within<T>(deadline: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("timed out")), deadline - Date.now());
+  });
+  try {
+    return await Promise.race([promise, expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+// Files --------------------------------------------------------------------
+
+function succeeds(account: Account, command: string | undefined, ...args: string[]): boolean {
+  if (!command || account === "root" && !AS_ROOT) return false;
+  try {
+    return new Deno.Command(command, {
+      args,
+      cwd: "/",
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      ...(AS_ROOT ? IDS[account] : {}),
+    }).outputSync().success;
+  } catch {
+    return false; // It is not there, or not for this account.
+  }
+}
+
+function onPath(command: string): boolean {
+  return PATH.split(":").some((dir) => exists(`${dir}/${command}`));
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function readLink(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
