@@ -1011,7 +1011,7 @@ const waiting: Case[] = [
 const clocks: Case[] = [
   ...words(
     "--monotonic=5 --boottime=5 --monotonic=-1 --boottime=-1 --monotonic=0 --monotonic=+7 " +
-      "--boottime=007 --monotonic=1000000000 --boottime=1000000000 --monotonic=9223372036",
+      "--boottime=007 --monotonic=1000000000 --boottime=1000000000 --monotonic=4000000000",
   ).map((option): Case => ({
     name: `${option} moves a clock`,
     argv: ["-T", option, "cat", "/proc/self/timens_offsets"],
@@ -1153,8 +1153,13 @@ const formats: Case[] = [
     needs: [BINFMT_MISC],
   },
   {
-    name: "-l implies -U, -m, --mount-proc and --mount-binfmt",
-    argv: ["-pf", "-l", FORMAT, ...BINFMT],
+    name: "-l implies -m, --mount-proc and --mount-binfmt",
+    argv: ["-rpf", "-l", FORMAT, ...BINFMT],
+    needs: [BINFMT_MISC],
+  },
+  {
+    name: "-l implies -U, in which nothing may be registered without a map",
+    argv: ["-pf", "-l", FORMAT, "true"],
     needs: [BINFMT_MISC],
   },
   {

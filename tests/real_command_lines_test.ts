@@ -71,7 +71,7 @@ function busybox(): Uint8Array {
 }
 
 /** What tells where a shell is. */
-const WHERE = `echo $0 $#; hostname; ip -o addr
+const WHERE = `echo $0 $#; hostname; ip -br addr; readlink /proc/1/exe
 for kind in mnt uts ipc net pid; do readlink /proc/self/ns/$kind; done
 `;
 
