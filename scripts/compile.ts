@@ -71,7 +71,9 @@ export async function compile(
   // `deno compile` takes in all packages of a project it is started in.
   const outside = await Deno.makeTempDir({ prefix: "denspace-compile-" });
   await Deno.mkdir(dirname(output), { recursive: true });
-  const beside = await Deno.makeTempDir({ dir: dirname(output), prefix: ".compile-" });
+  const beside = await Deno.realPath(
+    await Deno.makeTempDir({ dir: dirname(output), prefix: ".compile-" }),
+  );
   try {
     const [entry, binary] = [join(outside, "denspace.js"), join(beside, "denspace")];
     await makeBundle(entry);
@@ -95,13 +97,13 @@ export async function compile(
 async function makeBundle(file: string): Promise<void> {
   const script = fromFileUrl(new URL("bundle.ts", import.meta.url));
   const { success, stderr } = await run(Deno.execPath(), { args: ["run", "-A", script, file] });
-  if (!success) throw new CompileError(`the bundle can't be made: ${stderr}`);
+  if (!success) throw new CompileError(`the bundle can't be made: ${brief(stderr)}`);
 }
 
 /** What `deno compile` says, and what to do if it did not get its runtime. */
 function whyNot(stderr: string, arch: Arch): string {
   if (!/Setting up base binary|error sending request/.test(stderr)) {
-    return `deno compile failed: ${stderr.trim()}`;
+    return `deno compile failed: ${brief(stderr)}`;
   }
   return `Deno's runtime for ${arch} can't be downloaded from dl.deno.land: ` +
     `name one of version ${Deno.version.deno} by DENORT_BIN, ` +
@@ -125,9 +127,9 @@ async function smokeTest(binary: string): Promise<void> {
     [["unshare", "-Ur", "id", "-u"], /^0\n$/],
   ];
   for (const [args, output] of expected) {
-    const { success, stdout, stderr } = await run(binary, { args });
+    const { success, stdout, stderr } = await run(binary, { args, env: { NO_COLOR: "1" } });
     if (success && output.test(stdout)) continue;
-    const said = (stderr || stdout || "it says nothing").trim();
+    const said = brief(stderr || stdout || "it says nothing");
     throw new CompileError(`what was made fails at '${args.join(" ")}': ${said}`);
   }
 }
@@ -191,7 +193,9 @@ async function install(cache: string): Promise<void> {
         ...["--fetch-retries=1", "--fetch-timeout=60000", NPM.deno.package, NPM.denort.package],
       ],
     });
-    if (!success) throw new CompileError(`npm can't install ${NPM.denort.package}: ${stderr}`);
+    if (!success) {
+      throw new CompileError(`npm can't install ${NPM.denort.package}: ${brief(stderr)}`);
+    }
     const installed = (path: string) => join(draft, "node_modules", path);
     const complete = join(draft, "complete");
     await Deno.mkdir(complete);
@@ -247,6 +251,12 @@ async function run(
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     return { success: false, stdout: "", stderr: `there is no ${command}` };
   }
+}
+
+/** A message in one line: from where the error is named on, without a stack. */
+function brief(text: string): string {
+  return text.replace(/^.*?(?=^error:)/ms, "").replace(/\n\nStack backtrace:.*/s, "").trim()
+    .replace(/\s+/g, " ");
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -690,6 +690,15 @@ interface Sleeping extends AsyncDisposable {
   program: number;
 }
 
+/** Whether a `sleep` has started up: it is in clock_nanosleep(2), of x86-64 or aarch64. */
+function isAsleep(pid: number): boolean {
+  try {
+    return /^(230|115) /.test(Deno.readTextFileSync(`/proc/${pid}/syscall`));
+  } catch {
+    return false; // it has just ended
+  }
+}
+
 /** Starts a `sleep` by a command, and ends it with the scope. */
 async function sleep(command: string[], options: Options = {}): Promise<Sleeping> {
   const child = spawn([...command, "sleep", "1000"], options, {
@@ -706,7 +715,10 @@ async function sleep(command: string[], options: Options = {}): Promise<Sleeping
   try {
     const program = await until(
       `the sleep of ${command.join(" ")}`,
-      () => [child.pid, ...descendants(child.pid)].find((pid) => comm(pid) === "sleep"),
+      () =>
+        [child.pid, ...descendants(child.pid)].find((pid) =>
+          comm(pid) === "sleep" && isAsleep(pid)
+        ),
     );
     return { pid: child.pid, program, [Symbol.asyncDispose]: dispose };
   } catch (error) {
