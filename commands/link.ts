@@ -4,12 +4,10 @@
  *
  * @module
  */
-import { cstrings } from "../ffi/arguments.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../ffi/constants/fcntl.ts";
+import { AT_SYMLINK_NOFOLLOW } from "../ffi/constants/fcntl.ts";
 import { SyscallError } from "../ffi/errno.ts";
-import { call } from "../ffi/libc.ts";
 import { statx } from "../ffi/stat.ts";
-import { readlink } from "../ffi/unistd.ts";
+import { readlink, symlink } from "../ffi/unistd.ts";
 import { LINKED } from "./cli.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
 import { showHelp } from "./help.ts";
@@ -20,9 +18,6 @@ const OPTIONS = [
 
 /** This program, wherever it lies. */
 const SELF = "/proc/self/exe";
-
-/** The number of symlinkat(2). */
-const SYMLINKAT = { x86_64: 266, aarch64: 36 };
 
 /** Makes the links: `argv[0]` and what follows it. */
 export function main(argv: readonly string[]): void {
@@ -76,12 +71,4 @@ function isSelf(path: string): boolean {
     if (error instanceof SyscallError) return false;
     throw error;
   }
-}
-
-/** Makes a symbolic link, see symlink(2). */
-function symlink(target: string, path: string): void {
-  const strings = cstrings("paths", [target, path]);
-  const [from, to] = new BigUint64Array(strings.buffer, 0, 2);
-  const number = SYMLINKAT[Deno.build.arch];
-  call("syscall", [number, from!, AT_FDCWD, to!, 0, 0, 0], { path, step: `cannot make ${path}` });
 }

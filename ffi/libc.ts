@@ -51,6 +51,8 @@ const functions = {
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   // int rename(const char *oldpath, const char *newpath);
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int symlink(const char *target, const char *linkpath);
+  symlink: { parameters: ["buffer", "buffer"], result: "i32" },
   // int unlink(const char *path);
   unlink: { parameters: ["buffer"], result: "i32" },
   // ssize_t readlink(const char *path, char *buf, size_t bufsiz);

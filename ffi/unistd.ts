@@ -294,6 +294,31 @@ export function rename(oldPath: string, newPath: string): void {
 }
 
 /**
+ * Makes a symbolic link.
+ *
+ * See symlink(2).
+ *
+ * @param target what it names; nothing has to be there
+ * @param linkpath the link
+ * @throws {SyscallError} when the kernel refuses it, with the link: EEXIST, EACCES
+ * @throws {TypeError} when there is a NUL in a path
+ *
+ * @example
+ * ```ts
+ * import { readlink, symlink, unlink } from "@denspace/denspace";
+ *
+ * const link = `${Deno.makeTempDirSync()}/link`;
+ * symlink("anywhere", link);
+ * console.log(readlink(link)); // anywhere
+ * unlink(link);
+ * ```
+ */
+export function symlink(target: string, linkpath: string): void {
+  const details = { path: linkpath };
+  call("symlink", [cstring("target", target), cstring("linkpath", linkpath)], details);
+}
+
+/**
  * Removes a name of a file, and the file with its last name.
  *
  * See unlink(2).
