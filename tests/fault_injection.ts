@@ -3,6 +3,11 @@
  * once as a step of the plan that fails, and once by strace(1), which refuses it
  * to whoever makes it for the n-th time. The plan says which, exits, and leaves
  * nothing behind.
+ *
+ *     deno test -A tests/fault_injection.ts
+ *
+ * Not yet among those that `deno task test` finds: now and then a case with a
+ * helper fails.
  */
 import { assert, assertEquals } from "../scripts/std.ts";
 import { EPERM } from "../ffi/constants/errno.ts";
@@ -163,12 +168,11 @@ const LINES: Line[] = [
     interpreter: ":denspace:M::denspace!::/bin/true:",
     ...ROOT_IDS,
   }, { needs: "binfmt_misc" }),
-  unshare("-m --propagation slave --mount-proc --forward-signals", {
+  unshare("-m --propagation slave --mount-proc --fork", {
     namespaces: namespaces("mount"),
     propagation: "slave",
     mountProc: "/proc",
     fork: true,
-    forwardSignals: true,
   }),
   nsenter("-t PID -a", "user cgroup ipc uts net pid mount", () => ({})),
   nsenter("-t PID -U -p --preserve-credentials -r -w", "user pid", (target) => ({
