@@ -408,5 +408,5 @@ function parseSetgroups(text: string): "allow" | "deny" {
 /** The variables of our environment that have one of these names. */
 function variables(names: readonly string[]): string[] {
   const all = decode(readFile("/proc/self/environ")).split("\0");
-  return all.filter((entry) => names.includes(entry.slice(0, entry.indexOf("="))));
+  return all.filter((entry) => names.some((name) => name !== "" && entry.startsWith(`${name}=`)));
 }

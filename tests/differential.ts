@@ -160,10 +160,13 @@ export function differential(tool: Tool, cases: Case[], fixtures: Fixture[] = []
     const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n");
     assertEquals(mounts.filter((line) => scratch !== undefined && line.includes(scratch)), []);
   });
-  Deno.test.afterAll(() => {
-    if (scratch) Deno.removeSync(scratch, { recursive: true });
-    scratch = undefined;
-  });
+  Deno.test.afterAll(cleanUp);
+}
+
+/** Removes what the cases of this file have used. */
+export function cleanUp(): void {
+  if (scratch) Deno.removeSync(scratch, { recursive: true });
+  scratch = undefined;
 }
 
 function reference(tool: Tool): string | undefined {
@@ -174,7 +177,8 @@ function reference(tool: Tool): string | undefined {
   return version === REFERENCE ? undefined : `util-linux ${REFERENCE}, found ${version}`;
 }
 
-function missing(c: Case, account: Account): string | undefined {
+/** What a case needs and the machine has not. */
+export function missing(c: Case, account: Account): string | undefined {
   if (!AS_ROOT && (account === "root" || c.target?.as === "root")) return "root";
   const commands = c.via && !c.via[0]!.startsWith("{") ? [c.via[0]!] : [];
   return [...commands, ...c.needs ?? []].find((need) => !(PROBES[need]?.() ?? onPath(need)));
@@ -182,10 +186,15 @@ function missing(c: Case, account: Account): string | undefined {
 
 // One side -----------------------------------------------------------------
 
-interface Outcome {
+/** What is seen of a run. */
+export interface Outcome {
+  /** `exit N`, or the signal that ended it. */
   status: string;
+  /** What it wrote to standard output. */
   stdout: string;
+  /** What it wrote to standard error. */
   stderr: string;
+  /** What the steps observed. */
   observed: string[];
 }
 
@@ -195,16 +204,7 @@ async function compare(
   account: Account,
   fixtures: Fixture[],
 ): Promise<void> {
-  prepare(fixtures);
-  const target = c.target && await startTarget(c.target, c.target.as ?? account);
-  try {
-    const values = {
-      tmp: scratch!,
-      deno_dir: denoDir(account),
-      unshare: real("unshare") ?? "",
-      nsenter: real("nsenter") ?? "",
-      ...(target && { target: String(target.pid) }),
-    };
+  await prepared(c, account, fixtures, async (values) => {
     const expected = await run(tool, [real(tool)!], c, account, values);
     const actual = await run(tool, ours(tool), c, account, values);
     if (c.stdout === "some") {
@@ -215,6 +215,40 @@ async function compare(
     }
     const line = [...c.via ?? [], tool, ...c.argv].map((word) => JSON.stringify(word)).join(" ");
     assertEquals(actual, expected, `\n${expand(line, values)}`);
+  });
+}
+
+/** What comes of cases with our tool alone, one after the other, with the target of the first. */
+export function outcomes(
+  tool: Tool,
+  cases: readonly [Case, ...Case[]],
+  fixtures: Fixture[],
+): Promise<Outcome[]> {
+  const account = cases[0].as === "user" ? "user" : "root";
+  return prepared(cases[0], account, fixtures, async (values) => {
+    const seen: Outcome[] = [];
+    for (const c of cases) seen.push(await run(tool, ours(tool), c, account, values));
+    return seen;
+  });
+}
+
+/** Calls `use` with what stands for the names in a case, once all of it is there. */
+async function prepared<T>(
+  c: Case,
+  account: Account,
+  fixtures: Fixture[],
+  use: (values: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  prepare(fixtures);
+  const target = c.target && await startTarget(c.target, c.target.as ?? account);
+  try {
+    return await use({
+      tmp: scratch!,
+      deno_dir: denoDir(account),
+      unshare: real("unshare") ?? "",
+      nsenter: real("nsenter") ?? "",
+      ...(target && { target: String(target.pid) }),
+    });
   } finally {
     await target?.end();
   }

@@ -3,13 +3,8 @@
  * once as a step of the plan that fails, and once by strace(1), which refuses it
  * to whoever makes it for the n-th time. The plan says which, exits, and leaves
  * nothing behind.
- *
- *     deno test -A tests/fault_injection.ts
- *
- * Not yet among those that `deno task test` finds: now and then a case with a
- * helper fails.
  */
-import { assert, assertEquals } from "../scripts/std.ts";
+import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
 import { EPERM } from "../ffi/constants/errno.ts";
 import { SIGNALS } from "../ffi/constants/signal.ts";
 import { plan } from "../ffi/plan/builder.ts";
@@ -47,7 +42,6 @@ interface Place {
 /** What a run came to. */
 interface Result {
   code: number;
-  stdout: string;
   stderr: string[];
   /** How many mounts there are more than before. */
   mounts: number;
@@ -168,11 +162,12 @@ const LINES: Line[] = [
     interpreter: ":denspace:M::denspace!::/bin/true:",
     ...ROOT_IDS,
   }, { needs: "binfmt_misc" }),
-  unshare("-m --propagation slave --mount-proc --fork", {
+  unshare("-m --propagation slave --mount-proc --forward-signals", {
     namespaces: namespaces("mount"),
     propagation: "slave",
     mountProc: "/proc",
     fork: true,
+    forwardSignals: true,
   }),
   nsenter("-t PID -a", "user cgroup ipc uts net pid mount", () => ({})),
   nsenter("-t PID -U -p --preserve-credentials -r -w", "user pid", (target) => ({
@@ -219,13 +214,18 @@ async function failingSteps(run: Run, plan: Plan): Promise<void> {
   let failed = 0;
   for (const [i, step] of plan.steps.entries()) {
     if (isControl(step.op)) continue;
-    const result = await run(withStep(plan, i, failing(step)));
-    if (result.code === 0 && !tolerates(step)) {
-      const { code } = await run(withStep(plan, i, { ...step, op: "exit_group", args: [77] }));
-      assertEquals(code, 0, `${step.op} fails, and that is not noticed`);
-    } else {
-      assertExplained(plan, [step], result);
-      failed++;
+    const refused = withStep(plan, i, failing(step));
+    const reached = withStep(plan, i, { ...step, op: "exit_group", args: [77] });
+    for (let attempt = 1;; attempt++) {
+      const result = await run(refused);
+      if (result.code !== 0 || tolerates(step)) {
+        assertExplained(plan, [step], result);
+        failed++;
+        break;
+      }
+      if ((await run(reached)).code === 0) break;
+      // Whether it is reached may depend on who is faster.
+      assert(attempt < 20, `${step.op} fails, and that is not noticed`);
     }
   }
   assert(failed > 5, `only ${failed} steps can fail`);
@@ -236,13 +236,20 @@ async function failingCalls(run: Run, plan: Plan, log: string): Promise<void> {
   const strace = [find("strace")!, "-f", "-o", log];
   await assertRuns(run, plan, strace);
   const calls = injectable(Deno.readTextFileSync(log));
-  assert(calls.length > 5, `only ${calls.length} system calls can fail`);
+  let failed = 0;
   for (const { call, nth } of calls) {
     const inject = `inject=${call}:error=EPERM:when=${nth}`;
     const result = await run(plan, [...strace, "-e", inject]);
-    assert(Deno.readTextFileSync(log).includes("(INJECTED)"), `strace does not refuse ${call}`);
-    assertExplained(plan, plan.steps.filter(({ op }) => op === call), result, inject);
+    if (Deno.readTextFileSync(log).includes("(INJECTED)")) {
+      assertExplained(plan, plan.steps.filter(({ op }) => op === call), result, inject);
+      failed++;
+    } else {
+      // How often a child is waited for may depend on who is faster.
+      assertEquals({ code: result.code, stderr: result.stderr }, { code: 0, stderr: [] }, inject);
+      assert(nth > 1, inject);
+    }
   }
+  assert(failed > 5 && failed >= calls.length - 3, `only ${failed} system calls can fail`);
 }
 
 /** A step that fails as this one does when the kernel refuses it. */
@@ -267,7 +274,7 @@ type Run = (plan: Plan, via?: string[]) => Promise<Result>;
 
 async function assertRuns(run: Run, plan: Plan, via: string[] = []): Promise<void> {
   const { mounts: _, ...result } = await run(plan, via);
-  assertEquals(result, { code: 0, stdout: "", stderr: [] });
+  assertEquals(result, { code: 0, stderr: [] });
 }
 
 /** The result of a run in which one of these steps was refused. */
@@ -277,7 +284,6 @@ function assertExplained(plan: Plan, steps: Step[], result: Result, context = ""
   const raises = plan.steps.filter(({ op }) => op === "raise");
   const culprits = tolerated ? [...steps, ...raises] : steps;
   const text = `${context}\n${JSON.stringify(steps)}\n${JSON.stringify(result)}`;
-  assertEquals(result.stdout, "", text);
   if (result.code === 0) {
     assert(tolerated, `succeeds: ${text}`);
     assertEquals(result.stderr, [], text);
@@ -336,13 +342,13 @@ function injectable(log: string): { call: string; nth: number }[] {
 
 // One run ------------------------------------------------------------------
 
-/** Says how many mounts there are more after what follows it; nothing it mounts stays. */
+/** Says how many mounts there are more after what follows it. None of them stays. */
 const COUNTING = [
   ...["unshare", "-m", "--propagation", "private", "sh", "-c"],
   `count() { n=0; while read -r line; do n=$((n + 1)); done < /proc/self/mountinfo; }
   count; before=$n
   "$@"
-  status=$?; count; echo $((n - before)) >&2; exit $status`,
+  status=$?; count; echo $((n - before)); exit $status`,
   "sh",
 ];
 
@@ -366,7 +372,7 @@ async function within(
       const command = [...COUNTING, ...line.via ?? [], ...via, file, ...options, program].map(fill);
       const result = await output(command, directory);
       assertEquals(contents(directory), before, `${command.join(" ")} leaves files`);
-      assert(result.mounts >= 0 && result.mounts <= (line.mounts ?? 0), JSON.stringify(result));
+      assert(result.mounts <= (line.mounts ?? 0), JSON.stringify(result));
       return result;
     };
     const place = { directory, program: `${directory}/true`, target: pid };
@@ -420,9 +426,9 @@ async function output(command: string[], directory: string): Promise<Result> {
   const { code, stdout, stderr } = await child.output();
   clearTimeout(late);
   assertEquals(processesOf(directory), [], `${command.join(" ")} leaves processes`);
-  const lines = new TextDecoder().decode(stderr).split("\n");
-  const mounts = Number(lines.at(-2));
-  return { code, stdout: new TextDecoder().decode(stdout), stderr: lines.slice(0, -2), mounts };
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  assertMatch(text(stdout), /^\d+\n$/, text(stderr)); // what is counted, and nothing else
+  return { code, stderr: text(stderr).split("\n").slice(0, -1), mounts: Number(text(stdout)) };
 }
 
 /** The processes that run something in a directory. */
