@@ -988,7 +988,7 @@ const waiting: Case[] = [
       "--kill-child=TERM",
       "sh",
       "-c",
-      'trap "echo terminated; kill \\$!; exit" TERM; sleep 300 & echo ready; wait',
+      'trap "echo terminated; exit" TERM; echo ready; while :; do sleep 0.1; done',
     ],
     steps: [
       { output: "ready" },
