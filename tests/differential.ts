@@ -341,8 +341,17 @@ async function perform(
   } else if ("until" in step) {
     const pid = pids[step.of];
     await poll(`${step.of} ${step.until}`, deadline, () => state(pid) === step.until || undefined);
-  } else return `${step.of}: ${observe(step.observe, pids[step.of])}`;
+  } else {
+    const pid = pids[step.of];
+    await poll(`${step.of} has forked`, deadline, () => !isForking(pid) || undefined);
+    return `${step.of}: ${observe(step.observe, pid)}`;
+  }
   return undefined;
+}
+
+/** Whether a process is within glibc's fork, which blocks all signals for a moment. */
+function isForking(pid: number): boolean {
+  return /^SigBlk:\tf{8}/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
 }
 
 function observe(what: "state" | "signals" | "ps", pid: number): string {
