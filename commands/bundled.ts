@@ -4,6 +4,7 @@
  * @module
  */
 import { run } from "./cli.ts";
+import * as help from "./help.ts";
 import * as link from "./link.ts";
 import * as nsenter from "./nsenter.ts";
 import * as unshare from "./unshare.ts";
@@ -14,4 +15,4 @@ import * as unshare from "./unshare.ts";
 const NOTHING: string = "data:text/javascript,";
 if (!Deno.build.standalone) await import(NOTHING);
 
-await run({ unshare: () => unshare, nsenter: () => nsenter, link: () => link });
+await run({ unshare: () => unshare, nsenter: () => nsenter, link: () => link, help: () => help });

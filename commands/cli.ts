@@ -5,14 +5,26 @@
  */
 import { encode } from "../ffi/bytes.ts";
 import { SyscallError } from "../ffi/errno.ts";
+import type { Plan } from "../ffi/plan/step.ts";
 import { write } from "../ffi/unistd.ts";
 import { commandLine } from "./arguments.ts";
 import { ArgumentError, programName, UsageError, usageText } from "./getopt.ts";
+import type { Help } from "./help.ts";
 
 /** A command. */
 export interface Command {
+  /** What it does and what it takes. */
+  readonly help: Help;
   /** Does what `argv` says, `argv[0]` being the command's name. */
-  main(argv: readonly string[]): void;
+  main(argv: readonly string[], context: Context): void | Promise<void>;
+}
+
+/** What a command is called with. */
+export interface Context {
+  /** All commands. */
+  readonly commands: Commands;
+  /** What becomes of a plan with its arguments; if absent, it is executed in place. */
+  readonly run?: (plan: Plan, argv: readonly string[]) => void;
 }
 
 /** Commands by name, each with how to get it. */
@@ -26,10 +38,9 @@ export async function run(commands: Commands): Promise<never> {
   const { name, argv } = invocation(commandLine());
   let shown = "denspace";
   try {
-    const load = Object.hasOwn(commands, name) && commands[name];
-    if (!load) throw new ArgumentError(unknown(name, commands));
+    const command = await loadCommand(name, commands);
     shown = argv[0]!;
-    (await load()).main(argv);
+    await command.main(argv, { commands });
     Deno.exit(0);
   } catch (error) {
     write(2, encode(explain(shown, error)));
@@ -37,19 +48,29 @@ export async function run(commands: Commands): Promise<never> {
   }
 }
 
-/** Which command it is, and its `argv`. */
+/** Which command it is, and its `argv`. Options in front of a command are those of `help`. */
 function invocation([argv0, ...args]: [string, ...string[]]): { name: string; argv: string[] } {
   const called = programName(argv0);
   if (LINKED.includes(called)) return { name: called, argv: [argv0, ...args] };
   const [name = "", ...rest] = args;
-  return { name, argv: [LINKED.includes(name) ? name : `denspace ${name}`, ...rest] };
+  if (name === "" || name.startsWith("-")) return { name: "help", argv: ["denspace", ...args] };
+  return { name, argv: [shownName(name), ...rest] };
 }
 
-function unknown(name: string, commands: Commands): string {
-  const known = Object.keys(commands).join(", ");
-  return name === ""
-    ? `no command: use one of ${known}`
-    : `no command '${name}': there are ${known}`;
+/**
+ * The command of this name.
+ *
+ * @throws {ArgumentError} when there is none
+ */
+export async function loadCommand(name: string, commands: Commands): Promise<Command> {
+  if (Object.hasOwn(commands, name)) return await commands[name]!();
+  const { unknownCommand } = await import("./nearest.ts");
+  throw new ArgumentError(unknownCommand(name, Object.keys(commands)));
+}
+
+/** What a command calls itself. */
+export function shownName(name: string): string {
+  return LINKED.includes(name) ? name : `denspace ${name}`;
 }
 
 function explain(argv0: string, error: unknown): string {

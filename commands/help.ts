@@ -1,38 +1,103 @@
 /**
- * The texts of `--help` and `--version`, out of a command's option table.
+ * What commands say of themselves: `denspace help`, `--help` and `--version`, out
+ * of each command's own table.
  *
  * @module
  */
 import { encode } from "../ffi/bytes.ts";
 import { strerror, SyscallError } from "../ffi/errno.ts";
 import { write } from "../ffi/unistd.ts";
-import { ArgumentError, type Option } from "./getopt.ts";
+import { type Context, loadCommand, shownName } from "./cli.ts";
+import { ArgumentError, getopt, type Option } from "./getopt.ts";
 
 /** The version of denspace. */
 export const VERSION = "0.1.0";
+
+/**
+ * What can be put where an argument is wanted, for a shell that completes it:
+ * one of some words, or what there is of a kind. `"program"` is a program with
+ * its arguments, `"command"` one of ours that runs a plan, with its own.
+ */
+export type Completion =
+  | "file"
+  | "directory"
+  | "user"
+  | "group"
+  | "process"
+  | "signal"
+  | "program"
+  | "command"
+  | readonly string[];
 
 /** An option with what a person wants to know of it. */
 export interface DescribedOption extends Option {
   /** What its argument is. */
   readonly value?: string;
+  /** What its argument can be. */
+  readonly complete?: Completion;
   /** What it does. */
   readonly help: string;
 }
 
-/** What a command's help consists of. */
+/** What a command says of itself. It is shown as help, as completions and as a manual page. */
 export interface Help {
   /** The command's name. */
   readonly name: string;
+  /** What it is for, in a few words. */
+  readonly summary: string;
   /** What follows the name. */
   readonly usage: string;
-  /** What the command does. */
+  /** What it does, in lines of less than 80 characters. */
   readonly about: string;
   /** Its options. */
   readonly options: readonly DescribedOption[];
+  /** What its operands can be. */
+  readonly operands?: Completion;
+  /** Whether what it runs is a plan, which can be explained and emitted. */
+  readonly plan?: boolean;
 }
 
-/** Prints the help of a command. */
-export function showHelp({ name, usage, about, options }: Help): void {
+/** What `denspace help`, and `denspace` alone, says of itself. */
+export const help: Help = {
+  name: "help",
+  summary: "say what there is, or what a command takes",
+  usage: "[command]",
+  about: "Says what commands there are, or what one of them takes.",
+  options: [
+    { name: "help", short: "h", argument: "none", help: "show this text" },
+    { name: "version", short: "V", argument: "none", help: "show the version" },
+  ],
+};
+
+/** Says what commands there are, or what one takes: `argv[0]` and what follows it. */
+export async function main(argv: readonly string[], { commands }: Context): Promise<void> {
+  const { options, operands } = getopt(help.options, argv.slice(1), { permute: true });
+  for (const { name } of options) {
+    if (name === "version") return print(`denspace ${VERSION}\n`);
+    return await overview(commands);
+  }
+  const [name, more] = operands;
+  if (more !== undefined) throw new ArgumentError(`more than a command given: '${more}'`);
+  if (name === undefined) return await overview(commands);
+  showHelp((await loadCommand(name, commands)).help);
+}
+
+async function overview(commands: Context["commands"]): Promise<void> {
+  const all = await Promise.all(Object.values(commands).map((load) => load()));
+  const width = Math.max(...all.map(({ help }) => help.name.length));
+  const lines = all.map(({ help }) => ` ${help.name.padEnd(width)}  ${help.summary}\n`);
+  print(
+    `\nUsage:\n denspace command [argument...]\n\nLinux namespaces. Commands:\n${
+      lines.join("")
+    }\n'denspace help command' says what a command takes.\n`,
+  );
+}
+
+/** Prints the help of a command, which is known by a name. */
+export function showHelp(
+  { name, usage, about, options }: Help,
+  shown: string = shownName(name),
+): void {
   const rows = options.map((option) => [forms(option), option.help] as const);
   const width = Math.min(28, Math.max(...rows.map(([left]) => left.length)));
   const lines = rows.map(([left, right]) =>
@@ -40,7 +105,7 @@ export function showHelp({ name, usage, about, options }: Help): void {
       ? ` ${left}\n ${" ".repeat(width)}  ${right}`
       : ` ${left.padEnd(width)}  ${right}`
   );
-  print(`\nUsage:\n ${name} ${usage}\n\n${about}\n\nOptions:\n${lines.join("\n")}\n`);
+  print(`\nUsage:\n ${shown} ${usage}\n\n${about}\n\nOptions:\n${lines.join("\n")}\n`);
 }
 
 /** Prints the version, with the name and the release whose behaviour it has. */
@@ -59,7 +124,8 @@ export function print(text: string): void {
   }
 }
 
-function forms({ name, short, argument, value }: DescribedOption): string {
+/** An option as it is written, with its argument. */
+export function forms({ name, short, argument, value }: DescribedOption): string {
   const long = {
     none: `--${name}`,
     required: `--${name} <${value}>`,

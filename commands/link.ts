@@ -10,28 +10,30 @@ import { statx } from "../ffi/stat.ts";
 import { readlink, symlink } from "../ffi/unistd.ts";
 import { LINKED } from "./cli.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
-import { showHelp } from "./help.ts";
+import { type Help, showHelp } from "./help.ts";
 
 const OPTIONS = [
   { name: "help", short: "h", argument: "none", help: "show this text" },
 ] as const;
+
+/** What link says of itself. */
+export const help: Help = {
+  name: "link",
+  summary: `make links by which this program is ${LINKED.join(" and ")}`,
+  usage: "directory",
+  about: `Makes symbolic links to this program in a directory: ${LINKED.join(" and ")}.
+By such a name it is that command.`,
+  options: OPTIONS,
+  operands: "directory",
+};
 
 /** This program, wherever it lies. */
 const SELF = "/proc/self/exe";
 
 /** Makes the links: `argv[0]` and what follows it. */
 export function main(argv: readonly string[]): void {
-  const name = argv[0]!;
   const { options, operands } = getopt(OPTIONS, argv.slice(1), { permute: true });
-  for (const _help of options) {
-    return showHelp({
-      name,
-      usage: "directory",
-      about: `Makes symbolic links to this program in a directory: ${LINKED.join(" and ")}.\n` +
-        `By such a name it is that command.`,
-      options: OPTIONS,
-    });
-  }
+  for (const _help of options) return showHelp(help);
   const [directory, more] = operands;
   if (!directory) throw new ArgumentError("no directory given that the links go to");
   if (more !== undefined) throw new ArgumentError(`more than a directory given: '${more}'`);

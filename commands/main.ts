@@ -10,6 +10,7 @@ const COMMANDS: Commands = {
   unshare: () => import("./unshare.ts"),
   nsenter: () => import("./nsenter.ts"),
   link: () => import("./link.ts"),
+  help: () => import("./help.ts"),
 };
 
 await run(COMMANDS);

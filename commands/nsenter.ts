@@ -21,14 +21,15 @@ import {
   sharesNamespace,
   shellsOf,
 } from "../sandbox/target.ts";
+import type { Context } from "./cli.ts";
 import { ArgumentError, getopt, type Match, programName } from "./getopt.ts";
-import { showHelp, showVersion } from "./help.ts";
+import { type Help, showHelp, showVersion } from "./help.ts";
 import { parseDescriptor, parseId } from "./numbers.ts";
 
 /** An option that enters a namespace. */
-const NAMESPACE = { argument: "optional", value: "file|:id" } as const;
+const NAMESPACE = { argument: "optional", value: "file|:id", complete: "file" } as const;
 /** An option with a directory. */
-const DIRECTORY = { argument: "optional", value: "directory" } as const;
+const DIRECTORY = { argument: "optional", value: "directory", complete: "directory" } as const;
 
 const OPTIONS = [
   {
@@ -44,6 +45,7 @@ const OPTIONS = [
     short: "t",
     argument: "required",
     value: "pid[:inode]",
+    complete: "process",
     help: "process to take namespaces from; it must have that inode of a pidfd",
   },
   { name: "mount", short: "m", ...NAMESPACE, help: "enter the mount namespace" },
@@ -66,6 +68,7 @@ const OPTIONS = [
     short: "S",
     argument: "required",
     value: "uid|follow",
+    complete: ["follow"],
     help: "user id inside (0 with --user); 'follow' for the target's",
   },
   {
@@ -73,6 +76,7 @@ const OPTIONS = [
     short: "G",
     argument: "required",
     value: "gid|follow",
+    complete: ["follow"],
     help: "group id inside (0 with --user); drops the supplementary groups",
   },
   { name: "root", short: "r", ...DIRECTORY, help: "root directory: the target's, or this one" },
@@ -109,6 +113,19 @@ const OPTIONS = [
   },
 ] as const;
 
+/** What nsenter says of itself. */
+export const help: Help = {
+  name: "nsenter",
+  summary: "run a program in the namespaces of other processes",
+  usage: "[options] [program [argument...]]",
+  about: `Runs a program, or a shell, in the namespaces of other processes. See nsenter(1).
+'nsenter --pid 1234' enters all those of process 1234 that are not ours, its root
+directory and its working directory.`,
+  options: OPTIONS,
+  operands: "program",
+  plan: true,
+};
+
 /** A path, or `true` for what the target has. */
 type PathOrTarget = string | true;
 
@@ -142,7 +159,7 @@ interface Request {
 type Wish = Exclude<Match<typeof OPTIONS[number]>, { name: "help" | "version" }>;
 
 /** Runs a program in other namespaces: `argv[0]` and what follows it. Does not return. */
-export function main(argv: readonly string[]): void {
+export function main(argv: readonly string[], { run = exec }: Partial<Context> = {}): void {
   const name = programName(argv[0]!);
   const request: Request = {
     target: 0,
@@ -162,7 +179,7 @@ export function main(argv: readonly string[]): void {
     const read = getopt(OPTIONS, operands);
     for (const option of read.options) {
       if (option.name === "version") return showVersion(name);
-      if (option.name === "help") return help(name);
+      if (option.name === "help") return showHelp(help, name);
       note(request, option);
     }
     operands = read.operands;
@@ -178,7 +195,7 @@ export function main(argv: readonly string[]): void {
   const context = contextOf(request);
   if (request.all) addAll(request);
   const [program] = operands;
-  exec(
+  run(
     nsenterPlan({
       ...request,
       ...resolved(request),
@@ -191,17 +208,6 @@ export function main(argv: readonly string[]): void {
     }),
     argv,
   );
-}
-
-function help(name: string): void {
-  showHelp({
-    name,
-    usage: "[options] [program [argument...]]",
-    about: `Runs a program, or a shell, in the namespaces of other processes. See nsenter(1).\n` +
-      `'${name} --pid 1234' enters all those of process 1234 that are not ours, its root\n` +
-      `directory and its working directory.`,
-    options: OPTIONS,
-  });
 }
 
 /** Notes what an option asks for. */

@@ -20,13 +20,19 @@ import {
 import { BINFMT_DIRECTORY, type Propagation, PROPAGATIONS } from "../sandbox/mounts.ts";
 import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
+import type { Context } from "./cli.ts";
 import { ArgumentError, getopt, programName } from "./getopt.ts";
-import { showHelp, showVersion } from "./help.ts";
+import { type Help, showHelp, showVersion } from "./help.ts";
 import { parseId, parseOffset } from "./numbers.ts";
 import { parseSignal } from "./signals.ts";
 
 /** An option that makes a namespace: only its long form takes a file. */
-const NAMESPACE = { argument: "optional", shortArgument: "none", value: "file" } as const;
+const NAMESPACE = {
+  argument: "optional",
+  shortArgument: "none",
+  value: "file",
+  complete: "file",
+} as const;
 
 const OPTIONS = [
   { name: "help", short: "h", argument: "none", help: "show this text" },
@@ -44,42 +50,49 @@ const OPTIONS = [
     name: "kill-child",
     argument: "optional",
     value: "signal",
+    complete: "signal",
     help: "when unshare dies, send the child this signal (KILL); implies --fork",
   },
   {
     name: "mount-proc",
     argument: "optional",
     value: "directory",
+    complete: "directory",
     help: "mount a new proc (on /proc); implies --mount",
   },
   {
     name: "mount-binfmt",
     argument: "optional",
     value: "directory",
+    complete: "directory",
     help: "mount a new binfmt_misc; implies --user, --mount, and --mount-proc without a directory",
   },
   {
     name: "map-user",
     argument: "required",
     value: "uid|name",
+    complete: "user",
     help: "user id inside for our own; implies --user",
   },
   {
     name: "map-users",
     argument: "required",
     value: "inside:outside:count|auto|subids|all",
+    complete: ["auto", "subids", "all"],
     help: "map user ids, may be repeated; implies --user",
   },
   {
     name: "map-group",
     argument: "required",
     value: "gid|name",
+    complete: "group",
     help: "group id inside for our own; implies --user",
   },
   {
     name: "map-groups",
     argument: "required",
     value: "inside:outside:count|auto|subids|all",
+    complete: ["auto", "subids", "all"],
     help: "map group ids, may be repeated; implies --user",
   },
   {
@@ -108,12 +121,14 @@ const OPTIONS = [
     name: "propagation",
     argument: "required",
     value: "slave|shared|private|unchanged",
+    complete: ["slave", "shared", "private", "unchanged"],
     help: "what becomes of mounts made later (private)",
   },
   {
     name: "setgroups",
     argument: "required",
     value: "allow|deny",
+    complete: ["allow", "deny"],
     help: "whether setgroups(2) works in the user namespace",
   },
   {
@@ -134,6 +149,7 @@ const OPTIONS = [
     short: "R",
     argument: "required",
     value: "directory",
+    complete: "directory",
     help: "root directory of the program",
   },
   {
@@ -141,6 +157,7 @@ const OPTIONS = [
     short: "w",
     argument: "required",
     value: "directory",
+    complete: "directory",
     help: "working directory of the program, within the root",
   },
   {
@@ -182,6 +199,17 @@ const OPTIONS = [
   },
 ] as const;
 
+/** What unshare says of itself. */
+export const help: Help = {
+  name: "unshare",
+  summary: "run a program in new namespaces",
+  usage: "[options] [program [argument...]]",
+  about: "Runs a program, or a shell, in new namespaces. See unshare(1).",
+  options: OPTIONS,
+  operands: "program",
+  plan: true,
+};
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What the command line says of id maps, before they are merged. */
@@ -193,7 +221,7 @@ interface Maps {
 }
 
 /** Runs a program in new namespaces: `argv[0]` and what follows it. Does not return. */
-export function main(argv: readonly string[]): void {
+export function main(argv: readonly string[], { run = exec }: Partial<Context> = {}): void {
   const namespaces = new Set<NamespaceName>();
   const files = new Map<NamespaceName, string>();
   const maps: Maps = { users: [], groups: [] };
@@ -309,12 +337,7 @@ export function main(argv: readonly string[]): void {
         want.environment = variables(option.value.split(","));
         break;
       case "help":
-        return showHelp({
-          name: want.name,
-          usage: "[options] [program [argument...]]",
-          about: "Runs a program, or a shell, in new namespaces. See unshare(1).",
-          options: OPTIONS,
-        });
+        return showHelp(help, want.name);
       case "version":
         return showVersion(want.name);
       default:
@@ -329,7 +352,7 @@ export function main(argv: readonly string[]): void {
   useMaps(want, maps);
   const [name] = operands;
   if (name !== undefined) want.program = { name, index: argv.length - operands.length };
-  exec(unsharePlan(want), argv);
+  run(unsharePlan(want), argv);
 }
 
 function useBinfmt(

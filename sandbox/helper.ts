@@ -30,21 +30,24 @@ export function forkHelper(p: Builder, why: string, work: () => void): Helper {
   p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { message: "pipe failed" });
   const input = p.control("load32", [{ addressOf: fds }, 0]);
   const output = p.control("load32", [{ addressOf: fds }, 4]);
-  const helper = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], { why, message: "fork failed" });
+  const helper = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
+    why,
+    child: "helper",
+    message: "fork failed",
+  });
 
-  p.when("equal", helper, 0, () =>
-    p.as("helper", () => {
-      p.call("close", [output], { why: "so that the other's end is seen" });
-      const told = p.label();
-      const byte = p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
-        why: "wait until the namespaces are made",
-      });
-      p.branch("equal", byte, 1, told);
-      p.call("exit_group", [1]);
-      p.place(told);
-      work();
-      p.call("exit_group", [0]);
-    }));
+  p.when("equal", helper, 0, () => {
+    p.call("close", [output], { why: "so that the other's end is seen" });
+    const told = p.label();
+    const byte = p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
+      why: "wait until the namespaces are made",
+    });
+    p.branch("equal", byte, 1, told);
+    p.call("exit_group", [1]);
+    p.place(told);
+    work();
+    p.call("exit_group", [0]);
+  });
   return {
     run: () => {
       p.call("write", [output, "x", 1], { why: "the namespaces are made" });

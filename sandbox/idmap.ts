@@ -78,7 +78,11 @@ export function forkMapper(p: Builder, { users, groups }: IdRanges): Helper {
       writeRanges(p, process, "gid_map", groups);
     }, () => {
       if (users.length > 0 && groups.length > 0) {
-        const first = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], { message: "fork failed" });
+        const first = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
+          why: "running a program replaces the process, and there are two to run",
+          child: "mapper",
+          message: "fork failed",
+        });
         p.when("equal", first, 0, () => runMapper(p, process, "newuidmap", users));
         exitUnlessDone(p, first);
       } else if (users.length > 0) {

@@ -32,7 +32,11 @@ export function expectChild(p: Builder): void {
 
 /** Forks: `parent` is what the parent does, and it must not come back. */
 export function fork(p: Builder, parent: (child: Cell) => void, why: string): void {
-  const child = p.call("clone", [SIGCHLD, 0, 0, 0, 0], { why, message: "fork failed" });
+  const child = p.call("clone", [SIGCHLD, 0, 0, 0, 0], {
+    why,
+    child: "child",
+    message: "fork failed",
+  });
   p.when("equal", child, 0, () => {}, () => parent(child));
 }
 

@@ -53,8 +53,6 @@ export interface Builder {
   place(label: Label): void;
   /** Goes on at the label. */
   jump(label: Label): void;
-  /** The steps that `body` writes are made by the process of this name. */
-  as(who: string, body: () => void): void;
 }
 
 const NOTHING: Note = {};
@@ -81,7 +79,6 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
   const steps: Step[] = base ? [...base.steps] : [];
   const initial: Initial[] = base ? [...base.initial] : [];
   let dataSize = base ? base.dataSize : CONTEXT_SIZE;
-  let who = name;
 
   const cell: Builder["cell"] = (name, size = 8, value) => {
     const cell = { offset: dataSize, size, name };
@@ -91,7 +88,7 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
   };
   const step = (op: Step["op"], args: readonly Operand[], note = NOTHING): Cell => {
     const result = note.result ?? cell(op);
-    steps.push({ op, args, result, who, note });
+    steps.push({ op, args, result, note });
     return result;
   };
   let placed = 0; // where a label was placed last
@@ -131,12 +128,6 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
     label: () => ({}),
     place,
     jump,
-    as: (name, body) => {
-      const outer = who;
-      who = name;
-      body();
-      who = outer;
-    },
   });
   if (!ended() || placed === steps.length) {
     throw new Error(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);

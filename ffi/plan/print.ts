@@ -41,7 +41,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
 
 /**
  * A plan as strace(1) would show its run: each system call on a line, with the
- * process that makes it and the reason.
+ * reason.
  *
  * What a call before it has returned stands as `<name of the call>`. Steps that
  * are taken only in some cases are shown, too.
@@ -62,10 +62,10 @@ const FAMILIES: Readonly<Record<string, Family>> = {
  * // hello: exit_group(0)
  * ```
  */
-export function print({ steps }: Plan): string {
+export function print({ name, steps }: Plan): string {
   return steps.filter(({ op }) => op in SIGNATURES).map((step) => {
     const why = step.note.why === undefined ? "" : `  # ${step.note.why}`;
-    return `${step.who}: ${printCall(step)}${why}\n`;
+    return `${name}: ${printCall(step)}${why}\n`;
   }).join("");
 }
 

@@ -86,6 +86,8 @@ export interface Label {
 export interface Note {
   /** Why it is made, in one short sentence. */
   readonly why?: string;
+  /** What the process is called that it makes. */
+  readonly child?: string;
   /** What is said when it fails, between the program's name and the errno's text; the name of the call if absent. */
   readonly message?: string;
   /** The address of a string that ends the message. */
@@ -112,8 +114,6 @@ export interface Step {
   readonly args: readonly Operand[];
   /** Where the result goes: what a system call returns, errors as `-errno`. */
   readonly result: Cell;
-  /** Which of the plan's processes makes it. */
-  readonly who: string;
   /** What else there is to say. */
   readonly note: Note;
 }
