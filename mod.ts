@@ -46,6 +46,7 @@ export {
   type ControlName,
   type Initial,
   type Label,
+  type Need,
   type Note,
   type Operand,
   type Plan,

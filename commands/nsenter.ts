@@ -281,19 +281,25 @@ function note(request: Request, option: Wish): void {
 function parseTarget(text: string): Pick<Request, "target" | "targetInode"> {
   const [, pid, inode] = /^(.*):([0-9]+)$/s.exec(text) ?? [undefined, text];
   const target = parseId(pid!, "pid");
-  return { target, targetInode: inode === undefined ? undefined : BigInt(inode) };
+  if (inode === undefined) return { target, targetInode: undefined };
+  requireLinux(6, 9, `cannot find ${text}: to tell processes apart by an inode`);
+  return { target, targetInode: BigInt(inode) };
 }
 
 /** The file of a namespace, or its id after a `:`. */
 function parseNamespace(text: string | undefined): string | bigint | undefined {
   const path = withoutEquals(text);
   if (path === undefined || !/^:[0-9]+$/.test(path)) return path;
+  requireLinux(6, 19, `cannot open ${path}: to open a namespace by its id`);
+  return BigInt(path.slice(1));
+}
+
+/** Fails on kernels before this one, where what is asked for would do something else. */
+function requireLinux(major: number, minor: number, why: string): void {
   const release = kernelRelease();
-  const [major = 0, minor = 0] = release.split(".").map(Number);
-  if (major > 6 || major === 6 && minor >= 19) return BigInt(path.slice(1));
-  throw new ArgumentError(
-    `cannot open ${path}: to open a namespace by its id takes Linux 6.19, here is ${release}`,
-  );
+  const [here = 0, after = 0] = release.split(".").map(Number);
+  if (here > major || here === major && after >= minor) return;
+  throw new ArgumentError(`${why} takes Linux ${major}.${minor}, here is ${release}`);
 }
 
 /** A leading `=` stands between a short option and its value. */

@@ -10,7 +10,9 @@ import { NS_GET_USERNS, SIOCGSKNS } from "../ffi/constants/nsfs.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
 import { type Cell, ERRNO, type Label, type Note } from "../ffi/plan/step.ts";
 import { numbered, open, stat } from "./descriptors.ts";
+import { NEEDS } from "./kernel.ts";
 import { namespaceFlags, type NamespaceName, NAMESPACES } from "./namespaces.ts";
+import type { Refusals } from "./refusal.ts";
 
 /** Which namespaces are entered. */
 export interface Entered {
@@ -40,7 +42,7 @@ export interface OpenNamespace {
 const TARGET_FAILED = "reassociate to namespaces failed";
 
 /** Opens the namespaces that are given by file or id, or found from another one. */
-export function openNamespaces(p: Builder, want: Entered): OpenNamespace[] {
+export function openNamespaces(p: Builder, want: Entered, refusal: Refusals): OpenNamespace[] {
   const opened: OpenNamespace[] = [];
   for (const [name, source] of want.namespaces) {
     if (source === undefined) continue;
@@ -48,10 +50,11 @@ export function openNamespaces(p: Builder, want: Entered): OpenNamespace[] {
     opened.push({ name, fd });
   }
   if (!want.userParent) return opened;
-  const child = opened.find(isUser)?.fd ?? open(p, pathOf(want, "user"));
+  const child = opened.find(isUser)?.fd ?? openOfTarget(p, want, "user", refusal);
   const parent = p.call("ioctl", [child, NS_GET_USERNS, 0], {
     why: "the user namespace in which this one was made",
     message: "failed to open parent namespace",
+    needs: NEEDS.userParent,
   });
   return [...opened.filter((each) => !isUser(each)), { name: "user", fd: parent }];
 }
@@ -74,7 +77,12 @@ function openById(p: Builder, id: bigint): Cell {
 }
 
 /** Enters the namespaces; `opened` are those that have a descriptor. */
-export function enter(p: Builder, want: Entered, opened: readonly OpenNamespace[]): void {
+export function enter(
+  p: Builder,
+  want: Entered,
+  opened: readonly OpenNamespace[],
+  refusal: Refusals,
+): void {
   const { netSocket } = want;
   const names = ofTarget(want);
   const [refused, byFile, entered] = [p.label(), p.label(), p.label()];
@@ -99,7 +107,7 @@ export function enter(p: Builder, want: Entered, opened: readonly OpenNamespace[
   p.place(byFile);
   const own = names.map((name) => ({
     name,
-    fd: open(p, pathOf(want, name)),
+    fd: openOfTarget(p, want, name, refusal),
     message: TARGET_FAILED,
   }));
   enterAll(p, [...own, ...files]);
@@ -111,6 +119,7 @@ function openProcess(p: Builder, { target, targetInode }: Entered, fail?: Label)
   const pidfd = p.call("pidfd_open", [target!, 0], {
     why: "the process, even if its id is given to another one",
     message: `failed to pidfd_open() for ${target}`,
+    needs: targetInode === undefined ? NEEDS.othersSocket : NEEDS.pidfdInode,
     ...(fail && { fail }),
   });
   if (targetInode === undefined) return pidfd;
@@ -131,11 +140,13 @@ function openSocket(p: Builder, pidfd: Cell, socket: number): OpenNamespace {
     why: "share the socket with the process",
     message: "pidfd_getfd(",
     subject: numbered(p, pidfd, `, ${socket})`),
+    needs: NEEDS.othersSocket,
   });
   const fd = p.call("ioctl", [own, SIOCGSKNS, 0], {
     why: "the namespace in which the socket was made",
     message: "ioctl(",
     subject: numbered(p, own, ", SIOCGSKNS)"),
+    needs: NEEDS.socket,
   });
   return { name: "net", fd };
 }
@@ -246,6 +257,12 @@ function isUser({ name }: OpenNamespace): boolean {
   return name === "user";
 }
 
-function pathOf({ target }: Entered, name: NamespaceName): string {
-  return `/proc/${target}/ns/${NAMESPACES[name].file}`;
+function openOfTarget(
+  p: Builder,
+  { target }: Entered,
+  name: NamespaceName,
+  refusal: Refusals,
+): Cell {
+  const path = `/proc/${target}/ns/${NAMESPACES[name].file}`;
+  return open(p, path, refusal.on(`cannot open ${path}`));
 }

@@ -39,11 +39,13 @@ export function mapUser(
   p: Builder,
   inside: InsideId,
   outside: Cell,
-  refusal: Refusals | undefined,
+  refusal: Refusals,
 ): void {
   const file = "/proc/self/uid_map";
-  const write = refusal && { write: refusal.on(`write failed ${file}`) };
-  mapOne(p, file, inside, outside, { why: "one user id is known inside", ...write });
+  mapOne(p, file, inside, outside, {
+    why: "one user id is known inside",
+    write: refusal.on(`write failed ${file}`),
+  });
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 import { encode } from "../ffi/bytes.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
 import { writeFile } from "./files.ts";
+import { NEEDS } from "./kernel.ts";
 
 /**
  * What becomes of mounts and unmounts between a new mount namespace and the old
@@ -80,6 +81,7 @@ export const BINFMT_DIRECTORY = "/proc/sys/fs/binfmt_misc";
 export function mountBinfmt(p: Builder, directory: string): void {
   p.call("mount", ["binfmt_misc", directory, "binfmt_misc", MS_NOSUID | MS_NOEXEC | MS_NODEV, 0], {
     why: "binary formats of this user namespace",
+    needs: NEEDS.binfmtMisc,
     message: `mount ${directory} failed`,
   });
 }

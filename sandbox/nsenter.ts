@@ -4,7 +4,7 @@
  * @module
  */
 import { encode } from "../ffi/bytes.ts";
-import { EINVAL, EPERM } from "../ffi/constants/errno.ts";
+import { EINVAL, ENOENT, EPERM } from "../ffi/constants/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../ffi/constants/fcntl.ts";
 import { type Builder, plan } from "../ffi/plan/builder.ts";
 import type { Cell, Plan } from "../ffi/plan/step.ts";
@@ -13,7 +13,9 @@ import { changeGroup, changeUser, dropGroups } from "./credentials.ts";
 import { open, stat } from "./descriptors.ts";
 import { enter, type Entered, openNamespaces, tried } from "./enter.ts";
 import { writeFile } from "./files.ts";
+import { missingKind, NEEDS } from "./kernel.ts";
 import { nameProcess, type Program, runProgram } from "./program.ts";
+import { refusals } from "./refusal.ts";
 import { expectChild, fork, waitFor } from "./waiter.ts";
 
 /** An id to change to; `"follow"` is the one that the target has, as it is seen inside. */
@@ -65,14 +67,15 @@ export function nsenterPlan(want: Nsenter): Plan {
   return plan(name, (p) => {
     nameProcess(p, name);
     if (want.securityContext !== undefined) setSecurityContext(p, want.securityContext);
-    const namespaces = openNamespaces(p, want);
+    const refusal = refusals(p, name, [missingKind(want.namespaces.keys(), ENOENT)]);
+    const namespaces = openNamespaces(p, want, refusal);
     const newRoot = root === undefined ? undefined : open(p, root);
     const directory = workingDirectory === undefined ? undefined : open(p, workingDirectory);
     const process = follows ? open(p, `/proc/${target}/`) : undefined;
     const processes = cgroup === undefined ? undefined : openCgroup(p, cgroup);
     const groups = newIds ? tryDropGroups(p) : undefined;
 
-    enter(p, want, namespaces);
+    enter(p, want, namespaces, refusal);
     const stays = directory === undefined && insideDirectory === undefined;
     if (newRoot) changeRoot(p, newRoot, stays);
     if (insideDirectory !== undefined) changeDirectory(p, openInside(p, insideDirectory));
@@ -96,6 +99,7 @@ export function nsenterPlan(want: Nsenter): Plan {
     if (uid !== undefined) changeUser(p, uid === "follow" ? ids!.uid : uid, note);
     if (want.keepCapabilities && hasUser) keepCapabilities(p);
     runProgram(p, want.program, want);
+    refusal.write();
   });
 }
 
@@ -115,6 +119,7 @@ function ownerOf(p: Builder, directory: Cell): Record<"uid" | "gid", Cell> {
   return stat(p, directory, ["uid", "gid"], {
     why: "the ids of the process, as they are seen in this user namespace",
     message: "can not get process stat",
+    needs: NEEDS.owner,
   });
 }
 

@@ -1,6 +1,7 @@
 /**
- * Why a host refuses user namespaces. The errno does not tell: EPERM is what
- * half a dozen settings answer, so the plan looks at them when that has happened.
+ * Why a host refuses something, such as user namespaces. The errno does not tell:
+ * EPERM is what half a dozen settings answer, so the plan looks at them when that
+ * has happened.
  *
  * @module
  */
@@ -40,8 +41,26 @@ export interface Refusals {
   write(): void;
 }
 
-/** Finds out why a host refuses a user namespace, and says it on a second line. */
-export function refusals(p: Builder, name: string): Refusals {
+/** A reason for which a call is refused. */
+export interface Cause {
+  /** The errno that may come of it. */
+  readonly errno: number;
+  /** Writes the steps that look whether it is this one: they say so, or go on. */
+  look(p: Builder, find: Finding): void;
+}
+
+/** How a cause is told. */
+export interface Finding {
+  /** A text as a line that is said. */
+  line(text: string): string;
+  /** Says the line at this address, and nothing else. */
+  says(line: string | Cell): void;
+  /** Where it goes on when nothing can be found. */
+  readonly end: Label;
+}
+
+/** Finds out why a host refuses something, and says it on a second line. */
+export function refusals(p: Builder, name: string, causes: readonly Cause[]): Refusals {
   const sites: { message: string; fail: Label }[] = [];
   return {
     on: (message) => {
@@ -50,6 +69,7 @@ export function refusals(p: Builder, name: string): Refusals {
       return { fail };
     },
     write: () => {
+      if (sites.length === 0) return;
       const [message, errno, hint] = [p.cell("message"), p.cell("errno"), p.cell("hint")];
       const [look, end] = [p.label(), p.label()];
       for (const site of sites) {
@@ -58,21 +78,35 @@ export function refusals(p: Builder, name: string): Refusals {
         p.set(errno, ERRNO, look);
       }
       p.place(look);
-      const says = (text: string): void => p.set(hint, `${name}: ${text}\n`);
-      p.when("equal", errno, ENOSPC, () => says(NO_MORE));
-      p.control("equal", [errno, EPERM], { fail: end });
-      const mode = p.call("prctl", [PR_GET_SECCOMP, 0, 0, 0, 0], {
-        fail: { at: p.here().at! + 1 },
-      });
-      p.when("equal", mode, SECCOMP_MODE_FILTER, () => says(FILTERED));
-      for (const [file, refuses, text] of SETTINGS) {
-        p.when("equal", firstByte(p, file), refuses.charCodeAt(0), () => says(text));
-      }
+      const find: Finding = {
+        line: (text) => `${name}: ${text}\n`,
+        says: (line) => p.set(hint, line, end),
+        end,
+      };
+      for (const cause of causes) p.when("equal", errno, cause.errno, () => cause.look(p, find));
       p.place(end);
       p.control("raise", [errno], { message: "", subject: message, hint });
     },
   };
 }
+
+/** Why there may be no further user namespace. */
+export const NO_MORE_USER_NAMESPACES: Cause = {
+  errno: ENOSPC,
+  look: (_p, { line, says }) => says(line(NO_MORE)),
+};
+
+/** What of the host may refuse a user namespace. */
+export const USER_NAMESPACES_REFUSED: Cause = {
+  errno: EPERM,
+  look: (p, { line, says, end }) => {
+    for (const [file, refuses, text] of SETTINGS) {
+      p.when("equal", firstByte(p, file), refuses.charCodeAt(0), () => says(line(text)));
+    }
+    const mode = p.call("prctl", [PR_GET_SECCOMP, 0, 0, 0, 0], { fail: end });
+    p.when("equal", mode, SECCOMP_MODE_FILTER, () => says(line(FILTERED)));
+  },
+};
 
 /** The first byte of a file; 0 if there is none. */
 function firstByte(p: Builder, file: string): Cell {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { EINVAL } from "../ffi/constants/errno.ts";
 import { plan } from "../ffi/plan/builder.ts";
 import type { Plan } from "../ffi/plan/step.ts";
 import { keepCapabilities } from "./capabilities.ts";
@@ -27,10 +28,11 @@ import {
   setPropagation,
 } from "./mounts.ts";
 import { forkHelper } from "./helper.ts";
+import { missingKind } from "./kernel.ts";
 import { namespaceFlags, type NamespaceName } from "./namespaces.ts";
 import { bindNamespaces, type NamespaceFiles } from "./persist.ts";
 import { nameProcess, type Program, runProgram } from "./program.ts";
-import { refusals } from "./refusal.ts";
+import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "./refusal.ts";
 import { type ClockOffsets, setClocks } from "./time.ts";
 import {
   blockInterrupts,
@@ -100,7 +102,10 @@ export function unsharePlan(want: Unshare): Plan {
 
   return plan(name, (p) => {
     nameProcess(p, name);
-    const refusal = namespaces.has("user") ? refusals(p, name) : undefined;
+    const refusal = refusals(p, name, [
+      missingKind(namespaces, EINVAL),
+      ...(namespaces.has("user") ? [NO_MORE_USER_NAMESPACES, USER_NAMESPACES_REFUSED] : []),
+    ]);
     const ids = outsideIds(p);
     expectChild(p);
     // Whoever is in the new mount namespace can't bind anything in the old one;
@@ -121,7 +126,7 @@ export function unsharePlan(want: Unshare): Plan {
     p.call("unshare", [namespaceFlags(namespaces)], {
       why: "move into new namespaces",
       message: "unshare failed",
-      ...refusal?.on("unshare failed"),
+      ...refusal.on("unshare failed"),
     });
     mapper?.run();
     setClocks(p, want);
@@ -175,7 +180,7 @@ export function unsharePlan(want: Unshare): Plan {
     if (parent && changesIds) dieWithParent(p, parent, killChild!);
     if (want.keepCapabilities && namespaces.has("user")) keepCapabilities(p);
     runProgram(p, want.program, want);
-    refusal?.write();
+    refusal.write();
   });
 }
 

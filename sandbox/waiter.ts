@@ -15,6 +15,7 @@ import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../ffi/constants/s
 import { WNOHANG, WUNTRACED } from "../ffi/constants/wait.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
 import type { Cell, Operand } from "../ffi/plan/step.ts";
+import { NEEDS } from "./kernel.ts";
 
 /** The size of the kernel's signal set. */
 const SIGSET = 8;
@@ -155,7 +156,10 @@ function killSelf(p: Builder, signal: Operand, why: string): void {
 
 /** Opens a descriptor by which a child can tell whether this process is alive. */
 export function watchSelf(p: Builder): Cell {
-  return p.call("pidfd_open", [p.call("getpid", []), 0], { message: "pidfd_open failed" });
+  return p.call("pidfd_open", [p.call("getpid", []), 0], {
+    message: "pidfd_open failed",
+    needs: NEEDS.parentDeath,
+  });
 }
 
 /** Sees to it that this process gets a signal when its parent dies. */

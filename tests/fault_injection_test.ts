@@ -295,7 +295,7 @@ function assertExplained(plan: Plan, steps: Step[], result: Result, context = ""
   if (isExec) assertEquals(result.code, 126, text);
   const [first, ...others] = result.stderr;
   assert(first !== undefined && explains(plan, culprits, first), `not explained: ${text}`);
-  const hints = culprits.some(({ note }) => note.hint !== undefined);
+  const hints = culprits.some(({ note }) => note.hint !== undefined || note.needs);
   // Who can't be waited for goes on alone, and may find that all is gone.
   const alone = steps.every(({ op }) => op === "wait4");
   for (const other of others) {

@@ -188,8 +188,11 @@ function place(plan: Plan, initial: (address: bigint) => Uint8Array): Memory {
 function failureOf({ steps }: Plan, memory: Memory): SyscallError {
   const step = steps[memory.steps.indexOf(Number(memory.read(FAILED)))]!;
   const syscall = (CONTROL as readonly string[]).includes(step.op) ? "execve" : step.op;
-  return new SyscallError(syscall, Number(memory.read(ERRNO)), {
-    ...(step.note.message !== undefined && { step: step.note.message }),
+  const errno = Number(memory.read(ERRNO));
+  const { message, needs } = step.note;
+  return new SyscallError(syscall, errno, {
+    ...(message !== undefined && { step: message }),
+    ...(needs?.errno === errno && { hint: needs.text }),
   });
 }
 

@@ -120,13 +120,14 @@ export function layout(
     for (let i = 0; i < operands.length; i++) put(view, 8 * i, word(operands[i]!));
     return bytes;
   };
-  /** Address and size of the text, the cells with more of it and with a hint, exit status. */
+  /** Address and size of the text, the cells with more of it and with a hint, exit status, need. */
   const message = ({ op, note }: Step): number => {
     const said = `${plan.name}: ${note.message ?? op}`;
     const size = encode(said).length; // a NUL follows that is not said
-    const { subject, hint, status = 1 } = note;
+    const { subject, hint, needs, status = 1 } = note;
     const cells = [subject, hint].map((cell) => cell ? dataAddress + cell.offset : 0);
-    return place(words([said, size, ...cells, status]));
+    const need = needs ? [needs.errno, `${plan.name}: ${needs.text}\n`] : [0, ""];
+    return place(words([said, size, ...cells, status, ...need]));
   };
 
   const addressOf = (step: Step, at: number | undefined): number => {

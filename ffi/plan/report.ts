@@ -22,21 +22,26 @@ export function reporting(base: Plan): Plan {
       p.control("store64", [{ addressOf: iov }, 16 * index + 8, length]);
     };
     const field = (of: Cell, index: number): Cell => p.control("load64", [of, 8 * index]);
+    const string = (index: number, address: Cell): void => {
+      const text = p.cell("text", TEXT_MAX);
+      const length = p.control("copy", [{ addressOf: text }, address, 0, TEXT_MAX]);
+      part(index, { addressOf: text }, length);
+    };
     /** A string that a cell of the plan points to, if the message has such a cell. */
-    const string = (index: number, cell: Cell): void => {
-      const [none, text] = [p.label(), p.cell("text", TEXT_MAX)];
+    const pointed = (index: number, cell: Cell): void => {
+      const none = p.label();
       p.branch("equal", cell, 0, none);
       const address = field(cell, 0);
       p.branch("equal", address, 0, none);
-      const length = p.control("copy", [{ addressOf: text }, address, 0, TEXT_MAX]);
-      part(index, { addressOf: text }, length);
+      string(index, address);
       p.place(none);
     };
 
     const message = field(FAILED, MESSAGE_OFFSET / 8);
     part(0, field(message, 0), field(message, 1));
-    string(1, field(message, 2));
-    string(3, field(message, 3));
+    pointed(1, field(message, 2));
+    pointed(3, field(message, 3));
+    p.when("equal", ERRNO, field(message, 5), () => string(3, field(message, 6)));
 
     // The line of the errno, counted off from the first.
     const line = p.control("add", [encode(LINES), 0]);

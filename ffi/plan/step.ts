@@ -82,6 +82,14 @@ export interface Label {
   at?: number;
 }
 
+/** What a call needs of the kernel, and how one that lacks it answers. */
+export interface Need {
+  /** What is said on a further line when the call fails with this errno. */
+  readonly text: string;
+  /** The errno. */
+  readonly errno: number;
+}
+
 /** What else there is to say of a step. */
 export interface Note {
   /** Why it is made, in one short sentence. */
@@ -94,6 +102,8 @@ export interface Note {
   readonly subject?: Cell;
   /** The address of a string that is said on a further line, or 0 for none. */
   readonly hint?: Cell;
+  /** What it needs of the kernel, if there are kernels that lack it. */
+  readonly needs?: Need;
   /** The exit status when it fails; 1 if absent. */
   readonly status?: number;
   /** The errnos that count as success. */

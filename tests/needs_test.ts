@@ -1,0 +1,297 @@
+/**
+ * Kernels that lack something, and hosts that refuse it: what is said besides the
+ * errno. strace(1) has calls fail as they do there.
+ */
+import { SIGNALS } from "../ffi/constants/signal.ts";
+import { clone } from "../ffi/plan/clone.ts";
+import { elf } from "../ffi/plan/elf.ts";
+import { host } from "../ffi/plan/host.ts";
+import { plan } from "../ffi/plan/builder.ts";
+import { reporting } from "../ffi/plan/report.ts";
+import type { Plan } from "../ffi/plan/step.ts";
+import { SyscallError } from "../ffi/errno.ts";
+import { NEEDS } from "../sandbox/kernel.ts";
+import type { NamespaceName } from "../sandbox/namespaces.ts";
+import { type Nsenter, nsenterPlan } from "../sandbox/nsenter.ts";
+import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
+import { assertEquals, fromFileUrl } from "../scripts/std.ts";
+
+const MAIN = fromFileUrl(new URL("../commands/main.ts", import.meta.url));
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Registers a test that is ignored where a command is missing that it needs. */
+function asRoot(name: string, needs: readonly string[], fn: () => Promise<void>): void {
+  const found = (command: string): boolean =>
+    PATH.split(":").some((directory) => {
+      try {
+        return Deno.statSync(`${directory}/${command}`).isFile;
+      } catch {
+        return false;
+      }
+    });
+  const missing = Deno.uid() === 0 ? needs.find((command) => !found(command)) : "root";
+  Deno.test({
+    name: name + (missing ? ` (needs ${missing})` : ""),
+    ignore: missing !== undefined,
+    fn,
+  });
+}
+
+/** Runs a command; its status and its errors in one text. */
+async function run([file, ...args]: readonly string[]): Promise<string> {
+  const { code, stderr } = await new Deno.Command(file!, {
+    args,
+    env: { PATH, LC_ALL: "C" },
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  return `${code} ${new TextDecoder().decode(stderr)}`;
+}
+
+/** Runs a plan as an executable, with faults; as {@linkcode run} does. */
+async function runWith(faults: readonly string[], program: Plan): Promise<string> {
+  const path = Deno.makeTempFileSync({ prefix: "denspace-" });
+  try {
+    Deno.writeFileSync(path, elf(reporting(program), host()));
+    Deno.chmodSync(path, 0o755);
+    const injected = faults.flatMap((fault) => ["-e", `inject=${fault}`]);
+    return await run(["strace", "-f", "-o", "/dev/null", ...injected, path, "true"]);
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+const PROGRAM = { name: "true", index: 1 };
+
+function unshare(want: Partial<Unshare>): Plan {
+  return unsharePlan({
+    name: "unshare",
+    namespaces: new Set(),
+    files: new Map(),
+    fork: false,
+    forwardSignals: false,
+    ranges: { users: [], groups: [] },
+    propagation: "private",
+    keepCapabilities: false,
+    program: PROGRAM,
+    ...want,
+  });
+}
+
+function nsenter(want: Partial<Nsenter>): Plan {
+  return nsenterPlan({
+    name: "nsenter",
+    target: Deno.pid,
+    namespaces: new Map(),
+    fork: false,
+    preserveCredentials: true,
+    program: PROGRAM,
+    ...want,
+  });
+}
+
+// Calls ----------------------------------------------------------------------
+
+const [ENOSYS, ENOTTY, EPERM] = [
+  "Function not implemented",
+  "Inappropriate ioctl for device",
+  "Operation not permitted",
+];
+const SOCKET = { netSocket: 0, namespaces: new Map([["net", undefined]] as const) };
+
+const OTHERS_SOCKET =
+  "the namespace of a process's socket needs Linux 5.6 or later, for pidfd_getfd(2)";
+
+const CALLS: { name: string; plan: Plan; faults: string[]; says: string[] }[] = [
+  {
+    name: "unshare --kill-child before Linux 5.3",
+    plan: unshare({ fork: true, killChild: SIGNALS.SIGKILL }),
+    faults: ["pidfd_open:error=ENOSYS"],
+    says: [
+      `pidfd_open failed: ${ENOSYS}`,
+      "a signal when the parent dies needs Linux 5.3 or later, for pidfd_open(2)",
+    ],
+  },
+  {
+    name: "unshare --mount-binfmt before Linux 6.7",
+    plan: unshare({
+      namespaces: new Set(["user", "mount"]),
+      propagation: "unchanged",
+      mountBinfmt: "/proc/sys/fs/binfmt_misc",
+    }),
+    faults: ["mount:error=EPERM"],
+    says: [
+      `mount /proc/sys/fs/binfmt_misc failed: ${EPERM}`,
+      "a binfmt_misc of one's own needs Linux 6.7 or later",
+    ],
+  },
+  {
+    name: "nsenter --net-socket before Linux 5.3",
+    plan: nsenter(SOCKET),
+    faults: ["pidfd_open:error=ENOSYS"],
+    says: [`failed to pidfd_open() for ${Deno.pid}: ${ENOSYS}`, OTHERS_SOCKET],
+  },
+  {
+    name: "nsenter --net-socket before Linux 5.6",
+    plan: nsenter(SOCKET),
+    faults: ["pidfd_getfd:error=ENOSYS"],
+    says: [
+      `pidfd_getfd(3, 0): ${ENOSYS}`,
+      OTHERS_SOCKET,
+    ],
+  },
+  {
+    name: "nsenter --net-socket before Linux 4.9",
+    plan: nsenter(SOCKET),
+    faults: ["ioctl:error=ENOTTY"],
+    says: [
+      `ioctl(4, SIOCGSKNS): ${ENOTTY}`,
+      "the namespace of a socket needs Linux 4.9 or later, for ioctl(2) with SIOCGSKNS",
+    ],
+  },
+  {
+    name: "nsenter --user-parent before Linux 4.9",
+    plan: nsenter({ userParent: true, namespaces: new Map([["user", undefined]]) }),
+    faults: ["ioctl:error=ENOTTY"],
+    says: [
+      `failed to open parent namespace: ${ENOTTY}`,
+      "the parent of a user namespace needs Linux 4.9 or later, for ioctl(2) with NS_GET_USERNS",
+    ],
+  },
+  {
+    name: "nsenter --setuid=follow before Linux 4.11",
+    plan: nsenter({ setuid: "follow", lenientIds: true }),
+    faults: ["statx:error=ENOSYS"],
+    says: [
+      `can not get process stat: ${ENOSYS}`,
+      "to follow the ids of a process needs Linux 4.11 or later, for statx(2)",
+    ],
+  },
+];
+
+for (const { name, plan, faults, says } of CALLS) {
+  asRoot(`${name} says which kernel it takes`, ["strace"], async () => {
+    const said = says.map((line) => `${plan.name}: ${line}\n`).join("");
+    assertEquals(await runWith(faults, plan), `1 ${said}`);
+  });
+  asRoot(`${name}: of another errno only its text is said`, ["strace"], async () => {
+    const other = faults.map((fault) => fault.replace(/=E.*/, "=EIO"));
+    const [first] = says;
+    const said = first!.replace(/: [^:]*$/, ": Input/output error");
+    assertEquals(await runWith(other, plan), `1 ${plan.name}: ${said}\n`);
+  });
+}
+
+Deno.test("what a call in a clone needs is the hint of its error", () => {
+  const steps = (errno: number): Plan =>
+    plan("child", (p) => p.control("raise", [errno], { needs: NEEDS.parentDeath }));
+  for (const [errno, hint] of [[38, NEEDS.parentDeath.text], [1, undefined]] as const) {
+    try {
+      clone(steps(errno)).wait();
+      throw new Error("no error");
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      assertEquals(error.hint, hint);
+    }
+  }
+});
+
+// Kinds of namespaces --------------------------------------------------------
+
+const KINDS: readonly NamespaceName[] = [
+  ...["user", "cgroup", "ipc", "uts", "net", "pid", "mount", "time"] as const,
+];
+
+/** Runs what follows two directories where the first one is the namespaces of processes. */
+const WITH_KINDS = 'for pid in $$ $2; do mount --bind "$1" /proc/$pid/ns; done; shift 2; exec "$@"';
+
+/** Runs a plan with a fault on a kernel that lacks some kinds of namespaces. */
+async function runWithout(kinds: NamespaceName[], fault: string, program: Plan): Promise<string> {
+  const directory = Deno.makeTempDirSync({ prefix: "denspace-" });
+  try {
+    const path = `${directory}/program`;
+    Deno.writeFileSync(path, elf(reporting(program), host()), { mode: 0o755 });
+    Deno.mkdirSync(`${directory}/ns`);
+    for (const kind of KINDS.filter((kind) => !kinds.includes(kind))) {
+      Deno.writeTextFileSync(`${directory}/ns/${kind === "mount" ? "mnt" : kind}`, "");
+    }
+    return await run([
+      ...["unshare", "-m", "sh", "-ec", WITH_KINDS, "sh", `${directory}/ns`, `${Deno.pid}`],
+      // With -D the program has the process id that it would have without.
+      ...["strace", "-D", "-f", "-o", "/dev/null", "-e", `inject=${fault}`, path, "true"],
+    ]);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+/** What is said of a kind. */
+const MISSING: Readonly<Record<NamespaceName, string>> = {
+  user: "user namespaces: they need Linux 3.8 or later, built with CONFIG_USER_NS",
+  cgroup: "cgroup namespaces: they need Linux 4.6 or later, built with CONFIG_CGROUPS",
+  ipc: "ipc namespaces: they need Linux 2.6.19 or later, built with CONFIG_IPC_NS",
+  uts: "uts namespaces: they need Linux 2.6.19 or later, built with CONFIG_UTS_NS",
+  net: "net namespaces: they need Linux 2.6.29 or later, built with CONFIG_NET_NS",
+  pid: "pid namespaces: they need Linux 3.8 or later, built with CONFIG_PID_NS",
+  mount: "mount namespaces: they need Linux 2.4.19 or later",
+  time: "time namespaces: they need Linux 5.6 or later, built with CONFIG_TIME_NS",
+};
+
+for (const kind of KINDS) {
+  asRoot(`unshare says that there are no ${kind} namespaces`, ["strace"], async () => {
+    const program = unshare({ namespaces: new Set(KINDS) });
+    assertEquals(
+      await runWithout([kind], "unshare:error=EINVAL", program),
+      `1 unshare: unshare failed: Invalid argument\nunshare: this kernel has no ${MISSING[kind]}\n`,
+    );
+  });
+}
+
+asRoot("unshare guesses nothing if all kinds are there that it needs", ["strace"], async () => {
+  const program = unshare({ namespaces: new Set(["uts", "net"]) });
+  for (const missing of [[], ["time", "cgroup"]] as NamespaceName[][]) {
+    assertEquals(
+      await runWithout(missing, "unshare:error=EINVAL", program),
+      "1 unshare: unshare failed: Invalid argument\n",
+    );
+  }
+});
+
+asRoot("nsenter says that there are no time namespaces", ["strace"], async () => {
+  const program = nsenter({ namespaces: new Map([["uts", undefined], ["time", undefined]]) });
+  const path = `/proc/${Deno.pid}/ns/time`;
+  for (const fault of ["pidfd_open:error=ENOSYS", "setns:error=EINVAL:when=1"]) {
+    assertEquals(
+      await runWithout(["time"], fault, program),
+      `1 nsenter: cannot open ${path}: No such file or directory\n` +
+        `nsenter: this kernel has no ${MISSING.time}\n`,
+    );
+  }
+});
+
+asRoot("nsenter guesses nothing if it is the process that is missing", ["strace"], async () => {
+  const target = 4194303; // the last that there can be
+  const program = nsenter({ target, namespaces: new Map([["time", undefined]]) });
+  assertEquals(
+    await runWith([], program),
+    `1 nsenter: cannot open /proc/${target}/ns/time: No such file or directory\n`,
+  );
+});
+
+// What differs without an error ----------------------------------------------
+
+asRoot("nsenter --target PID:INODE says before Linux 6.9 what it takes", [], async () => {
+  const file = Deno.makeTempFileSync({ prefix: "denspace-" });
+  try {
+    Deno.writeTextFileSync(file, "6.8.12-old\n");
+    const script = `mount --bind ${file} /proc/sys/kernel/osrelease; exec "$@"`;
+    const said = await run([
+      ...["unshare", "-m", "sh", "-ec", script, "sh"],
+      ...[Deno.execPath(), "run", "--allow-ffi", MAIN, "nsenter", "-t", "1:5", "-u", "true"],
+    ]);
+    const takes = "to tell processes apart by an inode takes Linux 6.9, here is 6.8.12-old";
+    assertEquals(said, `1 nsenter: cannot find 1:5: ${takes}\n`);
+  } finally {
+    Deno.removeSync(file);
+  }
+});
