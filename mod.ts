@@ -18,12 +18,16 @@
  *
  * @module
  */
+export * from "./ffi/capability.ts";
+export * from "./ffi/close_range.ts";
 export * from "./ffi/constants/errno.ts";
 export * from "./ffi/errno.ts";
 export * from "./ffi/fcntl.ts";
 export * from "./ffi/file.ts";
+export * from "./ffi/ioctl.ts";
 export * from "./ffi/mman.ts";
 export * from "./ffi/mount.ts";
+export * from "./ffi/pidfd.ts";
 export type { Architecture } from "./ffi/plan/arch.ts";
 export {
   type Arguments,

@@ -74,6 +74,8 @@ const functions = {
   // int fexecve(int fd, char *const argv[], char *const envp[]);
   fexecve: { parameters: ["i32", "buffer", "pointer"], result: "i32" },
 
+  // int fcntl(int fd, int op, ... /* arg */ );
+  fcntl: { parameters: ["i32", "i32", "usize"], result: "i32" },
   // int open(const char *path, int flags, ... /* mode_t mode */);
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
 

@@ -30,7 +30,7 @@ export * from "./constants/signal.ts";
  * ```
  */
 export function kill(pid: number, signal: number | SignalName): void {
-  call("kill", [int("pid", pid), numberOf(signal)]);
+  call("kill", [int("pid", pid), signalNumber(signal)]);
 }
 
 /**
@@ -63,7 +63,7 @@ export function signal(signal: number | SignalName, disposition: number): void {
   // sa_mask 8 to 136, sa_flags 136, sa_restorer 144
   const action = new BigUint64Array(152 / 8);
   action[0] = BigInt(disposition);
-  call("sigaction", [numberOf(signal), action, null]);
+  call("sigaction", [signalNumber(signal), action, null]);
 }
 
 /**
@@ -106,7 +106,24 @@ function sigset(set: bigint): BigUint64Array<ArrayBuffer> {
   return words;
 }
 
-function numberOf(signal: number | SignalName): number {
+/**
+ * The number of a signal.
+ *
+ * See signal(7).
+ *
+ * @param signal the signal by number or name
+ * @returns the number
+ * @throws {TypeError | RangeError} when there is no such signal name, or the
+ *   number is no 32-bit integer
+ *
+ * @example
+ * ```ts
+ * import { signalNumber } from "@denspace/denspace";
+ *
+ * console.log(signalNumber("SIGKILL")); // 9
+ * ```
+ */
+export function signalNumber(signal: number | SignalName): number {
   if (typeof signal === "number") return int("signal", signal);
   if (!Object.hasOwn(SIGNALS, signal)) throw new TypeError(`there is no signal ${signal}`);
   return SIGNALS[signal];

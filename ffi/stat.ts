@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { cstring, flags as flagsOf } from "./arguments.ts";
-import { AT_FDCWD } from "./constants/fcntl.ts";
+import { cstring, flags as flagsOf, int } from "./arguments.ts";
+import { AT_EMPTY_PATH, AT_FDCWD } from "./constants/fcntl.ts";
+import type { FailureDetails } from "./errno.ts";
 import { call } from "./libc.ts";
 
 /** What {@linkcode statx} tells of a file. */
@@ -53,15 +54,35 @@ const STATX_BASIC_STATS = 0x7ff;
  * ```
  */
 export function statx(path: string, flags: number = 0): Stat {
+  return statOf(AT_FDCWD, path, flagsOf("flags", flags), { path });
+}
+
+/**
+ * Tells what an open file is.
+ *
+ * See fstat(2).
+ *
+ * @param fd its descriptor
+ * @returns what it is
+ * @throws {SyscallError} when the kernel refuses it: EBADF
+ * @throws {TypeError | RangeError} when `fd` is no 32-bit integer
+ *
+ * @example
+ * ```ts
+ * import { fstat } from "@denspace/denspace";
+ *
+ * const S_IFMT = 0o170000;
+ * const S_IFIFO = 0o010000;
+ * console.log((fstat(1).mode & S_IFMT) === S_IFIFO ? "into a pipe" : "somewhere else");
+ * ```
+ */
+export function fstat(fd: number): Stat {
+  return statOf(int("fd", fd), "", AT_EMPTY_PATH, {});
+}
+
+function statOf(directory: number, path: string, flags: number, details: FailureDetails): Stat {
   const buffer = new Uint8Array(256);
-  const args = [
-    AT_FDCWD,
-    cstring("path", path),
-    flagsOf("flags", flags),
-    STATX_BASIC_STATS,
-    buffer,
-  ] as const;
-  call("statx", args, { path });
+  call("statx", [directory, cstring("path", path), flags, STATX_BASIC_STATS, buffer], details);
   const view = new DataView(buffer.buffer);
   const u32 = (at: number) => view.getUint32(at, true);
   const u64 = (at: number) => view.getBigUint64(at, true);

@@ -137,6 +137,11 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/capability.h", names: /^CAP_\w+$/ },
     {
       from: "linux/capability.h",
+      names: /^CAP_(?!LAST_CAP)\w+$/,
+      table: ["CAPABILITIES", "CapabilityName"],
+    },
+    {
+      from: "linux/capability.h",
       names: /^_(?<name>LINUX_CAPABILITY_VERSION_3)$/,
       as: "flag",
     },
@@ -145,6 +150,20 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     "Requests of ioctl(2): to a namespace, see ioctl_ns(2), and to a socket.",
     { from: "linux/nsfs.h", names: /^NS_GET_\w+$/, as: "flag" },
     { from: "linux/sockios.h", names: /^SIOCGSKNS$/, as: "flag" },
+  ],
+  "pidfd.ts": [
+    "Flags of pidfd_open(2).",
+    { from: "linux/pidfd.h", names: /^PIDFD_(NONBLOCK|THREAD)$/, as: "flag" },
+  ],
+  "close_range.ts": [
+    "Flags of close_range(2).",
+    { from: "linux/close_range.h", names: /^CLOSE_RANGE_\w+$/, as: "flag" },
+  ],
+  "if.ts": [
+    "Requests of ioctl(2) to network interfaces, see netdevice(7), and their flags.",
+    { from: "linux/sockios.h", names: /^SIOC[GS]IFFLAGS$/, as: "flag" },
+    { from: "net/if.h", names: /^IFF_UP$/, as: "flag" },
+    { from: "sys/socket.h", names: /^(AF_INET|SOCK_DGRAM|SOCK_CLOEXEC)$/ },
   ],
 };
 

@@ -172,7 +172,57 @@ const failures: Failure[] = [
   ["sigmask in an unknown way", () => denspace.sigmask(9, 0n), "sigprocmask", "EINVAL"],
   ["waitid for a stranger", () => waitid(P_PID, 2 ** 30, WEXITED), "waitid", "ECHILD"],
   ["statx of a missing path", () => statx("/no"), "statx", "ENOENT", "/no"],
+  ["fstat of a closed descriptor", () => denspace.fstat(-1), "statx", "EBADF"],
+  ["fcntl of a closed descriptor", () => denspace.fcntl(-1, 1), "fcntl", "EBADF"],
+  ["ioctl of a closed descriptor", () => denspace.ioctl(-1, 0), "ioctl", "EBADF"],
+  [
+    "capget of a missing process",
+    () => denspace.capget(2 ** 30),
+    "capget",
+    "ESRCH",
+  ],
+  ["pidfdOpen of a missing process", () => denspace.pidfdOpen(2 ** 30), "pidfd_open", "ESRCH"],
+  [
+    "pidfdSendSignal to a closed descriptor",
+    () => denspace.pidfdSendSignal(-1, "SIGTERM"),
+    "pidfd_send_signal",
+    "EBADF",
+  ],
+  ["pidfdGetfd of a closed descriptor", () => denspace.pidfdGetfd(-1, 0), "pidfd_getfd", "EBADF"],
+  ["closeRange in the wrong order", () => denspace.closeRange(9, 3), "close_range", "EINVAL"],
+  ...(isRoot
+    ? [
+      ["pivotRoot to a missing path", () => pivot("/no"), "pivot_root", "ENOENT", "/no"],
+      ["fsopen of an unknown type", () => denspace.fsopen("no", 0), "fsopen", "ENODEV", "no"],
+      [
+        "fspick of a missing path",
+        () => denspace.fspick(null, "/no", 0),
+        "fspick",
+        "ENOENT",
+        "/no",
+      ],
+    ] as Failure[]
+    : []),
+  ["fsconfig of a closed descriptor", () => denspace.fsconfig(2 ** 30, 6), "fsconfig", "EBADF"],
+  [
+    "openTree of a missing path",
+    () => denspace.openTree(null, "/no", 0),
+    "open_tree",
+    "ENOENT",
+    "/no",
+  ],
+  [
+    "mountSetattr of a missing path",
+    () => denspace.mountSetattr(null, "/no", 0, { set: denspace.MOUNT_ATTR_RDONLY }),
+    "mount_setattr",
+    "ENOENT",
+    "/no",
+  ],
 ];
+function pivot(path: string): void {
+  denspace.pivotRoot(path, path);
+}
+
 for (const [what, call, syscall, code, path] of failures) {
   Deno.test(`${what} fails with ${code}`, () => {
     const error = assertThrows(call, SyscallError);
@@ -209,6 +259,11 @@ const refused: [what: string, call: () => unknown, error: ErrorConstructor][] = 
   ["a signal set of 65 bits", () => denspace.sigmask(0, 2n ** 64n), RangeError],
   ["a signal set that is a number", () => denspace.sigmask(0, 1 as never), TypeError],
   ["a negative process id", () => waitid(P_PID, -1, WEXITED), RangeError],
+  ["a capability set of 65 bits", () => limitCapabilities(2n ** 64n), RangeError],
+  ["an unknown capability", () => denspace.capabilitySet(["CAP_NOPE" as never]), TypeError],
+  ["text as a file system's descriptor", () => denspace.fsmount("1" as never, 0, 0), TypeError],
+  ["NUL in a parameter of a file system", () => denspace.fsconfig(0, 1, "a\0"), TypeError],
+  ["undefined as a directory", () => denspace.openTree(undefined!, "/", 0), TypeError],
 ];
 for (const [what, call, error] of refused) {
   Deno.test(`${what} is refused with a ${error.name} before the call`, () => {
@@ -218,6 +273,10 @@ for (const [what, call, error] of refused) {
 
 function limitFiles(limit: denspace.Limit): denspace.Limit {
   return denspace.prlimit(0, denspace.RLIMIT_NOFILE, limit);
+}
+
+function limitCapabilities(effective: bigint): void {
+  denspace.capset({ ...denspace.capget(), effective });
 }
 
 // sched.h, mount.h
@@ -271,6 +330,109 @@ rootTest("mount and umount change the mount namespace of the thread", async () =
     assertEquals([mounted?.length, unmounted?.length], [1, 0]);
     assertMatch(mounted![0]!, / rw,nosuid,.* - tmpfs word rw,size=1024k/);
   });
+});
+
+rootTest(
+  "a file system is configured, mounted, copied, changed and moved by descriptor",
+  async () => {
+    await inDirectory(async (directory) => {
+      const found = await inChild((api, directory) => {
+        const mounts = (path: string) =>
+          new TextDecoder().decode(api.readFile("/proc/thread-self/mountinfo"))
+            .split("\n").filter((line) => line.split(" ")[4] === path)
+            .map((line) => line.replace(/^.* (rw|ro)/, "$1"));
+        api.unshare(api.CLONE_NEWNS);
+        api.mount(null, "/", null, api.MS_REC | api.MS_PRIVATE, null);
+        const fs = api.fsopen("tmpfs", api.FSOPEN_CLOEXEC);
+        api.fsconfig(fs, api.FSCONFIG_SET_STRING, "size", "1m");
+        api.fsconfig(fs, api.FSCONFIG_SET_STRING, "source", "word");
+        api.fsconfig(fs, api.FSCONFIG_CMD_CREATE);
+        const made = api.fsmount(fs, api.FSMOUNT_CLOEXEC, api.MOUNT_ATTR_NODEV);
+        const copy = api.openTree(made, "", api.OPEN_TREE_CLOEXEC | api.AT_EMPTY_PATH);
+        api.moveMount(copy, "", null, directory, api.MOVE_MOUNT_F_EMPTY_PATH);
+        const first = mounts(directory);
+        api.mountSetattr(null, directory, api.AT_RECURSIVE, {
+          set: api.MOUNT_ATTR_NOSUID | api.MOUNT_ATTR_RDONLY,
+          clear: api.MOUNT_ATTR_NODEV,
+        });
+        const second = mounts(directory);
+        const again = api.fspick(null, directory, api.FSPICK_CLOEXEC);
+        api.fsconfig(again, api.FSCONFIG_SET_STRING, "size", "2m");
+        api.fsconfig(again, api.FSCONFIG_CMD_RECONFIGURE);
+        return [first, second, mounts(directory)];
+      }, directory);
+      assertEquals(found.map((lines) => lines.length), [1, 1, 1]);
+      const [first, second, third] = found.map((lines) => lines[0]!);
+      assertMatch(first!, /^rw,.*size=1024k/);
+      assertMatch(second!, /size=1024k/);
+      assertMatch(third!, /size=2048k/);
+    });
+  },
+);
+
+rootTest("pivotRoot makes a mount the root, and the old root can go", async () => {
+  await inDirectory(async (directory) => {
+    const seen = await inChild((api, directory) => {
+      api.unshare(api.CLONE_NEWNS);
+      api.mount(null, "/", null, api.MS_REC | api.MS_PRIVATE, null);
+      api.mount("root", directory, "tmpfs", 0, null);
+      api.chdir(directory);
+      api.close(api.open("inside", api.O_WRONLY | api.O_CREAT));
+      api.pivotRoot(".", ".");
+      api.umount(".", api.MNT_DETACH);
+      return api.statx("/inside").size === 0n && api.statx("/").ino === api.statx("..").ino;
+    }, directory);
+    assertEquals(seen, true);
+  });
+});
+
+// capability.h, pidfd.h, ioctl.h
+
+Deno.test("capset gives up capabilities of the thread, which capget shows", async () => {
+  const [before, after, shown] = await inChild((api) => {
+    const kill = api.capabilitySet(["CAP_KILL"]);
+    const { effective, permitted, inheritable } = api.capget();
+    api.capset({ effective: effective & ~kill, permitted, inheritable });
+    const status = new TextDecoder().decode(api.readFile("/proc/thread-self/status"));
+    return [effective, api.capget().effective, BigInt(`0x${/^CapEff:\t(.*)/m.exec(status)![1]}`)]
+      .map(String);
+  });
+  assertEquals(BigInt(after!), BigInt(before!) & ~(1n << 5n));
+  assertEquals(shown, after);
+});
+
+Deno.test("a pidfd sends signals, and gives access to descriptors", async () => {
+  await beside(["sleep", "60"], (pid) => {
+    const pidfd = denspace.pidfdOpen(pid);
+    const own = denspace.pidfdOpen(denspace.getpid());
+    const copy = denspace.pidfdGetfd(own, 1);
+    assertEquals(denspace.fstat(copy), denspace.fstat(1));
+    assertEquals(denspace.fcntl(copy, denspace.F_GETFD), denspace.FD_CLOEXEC);
+    denspace.pidfdSendSignal(pidfd, "SIGTERM");
+    assertEquals(waitid(denspace.P_PIDFD, pidfd, WEXITED | WNOWAIT)?.code, "killed");
+    for (const fd of [pidfd, own, copy]) close(fd);
+  });
+});
+
+Deno.test("ioctl asks a namespace what it is", () => {
+  const fd = open("/proc/thread-self/ns/user", O_RDONLY | O_CLOEXEC);
+  assertEquals(denspace.ioctl(fd, denspace.NS_GET_NSTYPE), denspace.CLONE_NEWUSER);
+  const uid = new Uint32Array(1);
+  denspace.ioctl(fd, denspace.NS_GET_OWNER_UID, new Uint8Array(uid.buffer));
+  assertEquals(uid[0], 0);
+  close(fd);
+});
+
+Deno.test("closeRange has descriptors closed when a program is executed", () => {
+  const [reader, writer] = pipe2(0);
+  const top = denspace.fcntl(reader, denspace.F_DUPFD_CLOEXEC, 950);
+  denspace.fcntl(top, denspace.F_SETFD, 0);
+  denspace.closeRange(top, top, denspace.CLOSE_RANGE_CLOEXEC);
+  assertEquals(denspace.fcntl(top, denspace.F_GETFD), denspace.FD_CLOEXEC);
+  denspace.closeRange(top, top);
+  assertThrows(() => denspace.fcntl(top, denspace.F_GETFD), SyscallError);
+  close(reader);
+  close(writer);
 });
 
 // unistd.h
