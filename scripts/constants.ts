@@ -159,7 +159,11 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/seccomp.h", names: /^SECCOMP_RET_(ALLOW|ERRNO|KILL_PROCESS)$/, as: "flag" },
     { from: "linux/seccomp.h", names: /^SECCOMP_MODE_FILTER$/ },
     { from: "linux/audit.h", names: /^AUDIT_ARCH_(X86_64|I386|AARCH64|ARM)$/, as: "flag" },
-    { from: "linux/filter.h", names: /^BPF_(LD|JMP|RET|ALU|W|ABS|JEQ|JGE|JSET|AND|K)$/, as: "flag" },
+    {
+      from: "linux/filter.h",
+      names: /^BPF_(LD|JMP|RET|ALU|W|ABS|JEQ|JGE|JSET|AND|K)$/,
+      as: "flag",
+    },
   ],
   "nsfs.ts": [
     "Requests of ioctl(2): to a namespace, see ioctl_ns(2), and to a socket.",
