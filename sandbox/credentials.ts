@@ -15,6 +15,15 @@ export function dropGroups(p: Builder, note: Note = {}): Cell {
   });
 }
 
+/** Sets the supplementary groups. */
+export function setGroups(p: Builder, groups: readonly number[]): void {
+  const list = new Uint8Array(new Uint32Array(groups).buffer);
+  p.call("setgroups", [groups.length, list], {
+    why: groups.length > 0 ? `the groups ${groups.join(", ")}` : "no supplementary groups",
+    message: "setgroups failed",
+  });
+}
+
 /** Changes the group id: the real, effective and saved one. */
 export function changeGroup(p: Builder, gid: Operand, note: Note = {}): void {
   p.call("setgid", [gid], { message: "setgid() failed", ...note });

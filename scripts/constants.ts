@@ -130,6 +130,11 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
   "resource.ts": [
     "Resources of prlimit(2).",
     { from: "linux/resource.h", names: /^RLIMIT_\w+$/ },
+    {
+      from: "linux/resource.h",
+      names: /^RLIMIT_\w+$/,
+      table: ["RLIMITS", "LimitName"],
+    },
     { from: "linux/resource.h", names: /^RLIM_INFINITY$/, as: "bigint" },
   ],
   "capability.ts": [

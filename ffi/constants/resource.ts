@@ -39,5 +39,26 @@ export const RLIMIT_NICE: number = 13;
 export const RLIMIT_RTPRIO: number = 14;
 /** `RLIMIT_RTTIME` of linux/resource.h. */
 export const RLIMIT_RTTIME: number = 15;
+/** Numbers by name of linux/resource.h. */
+export const RLIMITS = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+} as const;
+/** A name in {@linkcode RLIMITS}. */
+export type LimitName = keyof typeof RLIMITS;
 /** `RLIM_INFINITY` of linux/resource.h. */
 export const RLIM_INFINITY: bigint = 0xffffffffffffffffn;
