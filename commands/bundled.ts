@@ -4,8 +4,6 @@
  * @module
  */
 import { run } from "./cli.ts";
-import * as help from "./help.ts";
-import * as link from "./link.ts";
 import * as nsenter from "./nsenter.ts";
 import * as unshare from "./unshare.ts";
 
@@ -15,4 +13,10 @@ import * as unshare from "./unshare.ts";
 const NOTHING: string = "data:text/javascript,";
 if (!Deno.build.standalone) await import(NOTHING);
 
-await run({ unshare: () => unshare, nsenter: () => nsenter, link: () => link, help: () => help });
+await run({
+  unshare: () => unshare,
+  nsenter: () => nsenter,
+  emit: () => import("./emit.ts"),
+  link: () => import("./link.ts"),
+  help: () => import("./help.ts"),
+});

@@ -25,6 +25,18 @@ export interface Context {
   readonly commands: Commands;
   /** What becomes of a plan with its arguments; if absent, it is executed in place. */
   readonly run?: (plan: Plan, argv: readonly string[]) => void;
+  /** Told before something that holds here and now goes into a plan. */
+  readonly reads?: (read: Read) => void;
+}
+
+/** What a plan takes from where it is made. */
+export interface Read {
+  /** The option that makes it so. */
+  readonly option: string;
+  /** What is looked at. */
+  readonly what: string;
+  /** What can be said on the command line instead. */
+  readonly instead: string;
 }
 
 /** Commands by name, each with how to get it. */
@@ -36,16 +48,57 @@ export const LINKED: readonly string[] = ["unshare", "nsenter"];
 /** Runs the command that the command line of this process names, and exits. */
 export async function run(commands: Commands): Promise<never> {
   const { name, argv } = invocation(commandLine());
-  let shown = "denspace";
+  let done = false;
   try {
-    const command = await loadCommand(name, commands);
-    shown = argv[0]!;
-    await command.main(argv, { commands });
-    Deno.exit(0);
+    done = await callCommand(await loadCommand(name, commands), argv, { commands });
   } catch (error) {
-    write(2, encode(explain(shown, error)));
-    Deno.exit(1);
+    complain("denspace", error);
   }
+  Deno.exit(done ? 0 : 1);
+}
+
+/** Calls a command; whether it did what it should. If not, it has said why. */
+export async function callCommand(
+  command: Command,
+  argv: readonly string[],
+  context: Context,
+): Promise<boolean> {
+  try {
+    await command.main(argv, context);
+    return true;
+  } catch (error) {
+    complain(argv[0]!, error);
+    return false;
+  }
+}
+
+/** A plan that a command would run, with its arguments. */
+export interface Planned {
+  /** The plan. */
+  readonly plan: Plan;
+  /** What it finds on its stack. */
+  readonly argv: readonly string[];
+}
+
+/**
+ * Calls a command of ours for its plan, which is not run; there is none if it
+ * only says something.
+ *
+ * @param operands the command's name and its arguments
+ * @param context what it is called with
+ * @throws {ArgumentError} when no such command has a plan
+ */
+export async function callPlanned(
+  [name, ...args]: readonly string[],
+  context: Context,
+): Promise<Planned | undefined> {
+  if (name === undefined) throw new UsageError("no command given");
+  const command = await loadCommand(name, context.commands);
+  if (!command.help.plan) throw new ArgumentError(`'${name}' is no command that runs a plan`);
+  let planned: Planned | undefined;
+  const run = (plan: Plan, argv: readonly string[]): void => void (planned = { plan, argv });
+  if (!await callCommand(command, [shownName(name), ...args], { ...context, run })) Deno.exit(1);
+  return planned;
 }
 
 /** Which command it is, and its `argv`. Options in front of a command are those of `help`. */
@@ -73,10 +126,8 @@ export function shownName(name: string): string {
   return LINKED.includes(name) ? name : `denspace ${name}`;
 }
 
-function explain(argv0: string, error: unknown): string {
-  if (error instanceof UsageError) return usageText(argv0, error);
-  if (error instanceof ArgumentError || error instanceof SyscallError) {
-    return `${programName(argv0)}: ${error.message}\n`;
-  }
-  throw error;
+function complain(argv0: string, error: unknown): void {
+  if (error instanceof UsageError) return void write(2, encode(usageText(argv0, error)));
+  if (!(error instanceof ArgumentError || error instanceof SyscallError)) throw error;
+  write(2, encode(`${programName(argv0)}: ${error.message}\n`));
 }

@@ -159,7 +159,7 @@ interface Request {
 type Wish = Exclude<Match<typeof OPTIONS[number]>, { name: "help" | "version" }>;
 
 /** Runs a program in other namespaces: `argv[0]` and what follows it. Does not return. */
-export function main(argv: readonly string[], { run = exec }: Partial<Context> = {}): void {
+export function main(argv: readonly string[], { run = exec, reads }: Partial<Context> = {}): void {
   const name = programName(argv[0]!);
   const request: Request = {
     target: 0,
@@ -189,12 +189,16 @@ export function main(argv: readonly string[], { run = exec }: Partial<Context> =
   }
 
   const { namespaces, netSocket } = request;
+  const id = [...namespaces].find(([, source]) => typeof source === "bigint");
+  if (id) reads?.({ option: `--${id[0]}=:${id[1]}`, ...OF_THIS_BOOT });
+  if (pid !== undefined || request.target !== 0) {
+    reads?.({ option: `process ${pid ?? request.target}`, ...OF_THIS_BOOT });
+  }
   if (netSocket !== undefined && !namespaces.has("net")) namespaces.set("net", undefined);
   if (request.userParent && !namespaces.has("user")) namespaces.set("user", undefined);
   if (pid !== undefined) aimAt(request, pid);
   const context = contextOf(request);
   if (request.all) addAll(request);
-  const [program] = operands;
   run(
     nsenterPlan({
       ...request,
@@ -202,13 +206,17 @@ export function main(argv: readonly string[], { run = exec }: Partial<Context> =
       name,
       securityContext: context,
       fork: namespaces.has("pid") && !request.noFork,
-      program: program === undefined
-        ? undefined
-        : { name: program, index: argv.length - operands.length },
+      program: { name: operands[0], index: argv.length - Math.max(1, operands.length) },
     }),
     argv,
   );
 }
+
+/** What can't be said of another host. */
+const OF_THIS_BOOT = {
+  what: "a process or namespace that there is now",
+  instead: "give files to which the namespaces are bound, as in --net=/run/netns/blue",
+} as const;
 
 /** Notes what an option asks for. */
 function note(request: Request, option: Wish): void {

@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { decode } from "../ffi/bytes.ts";
 import { SyscallError } from "../ffi/errno.ts";
-import { readFile } from "../ffi/file.ts";
 import { exec } from "../ffi/plan/exec.ts";
 import { groupId, userId } from "../ffi/pwd.ts";
 import { getegid, geteuid } from "../ffi/unistd.ts";
@@ -20,7 +18,7 @@ import {
 import { BINFMT_DIRECTORY, type Propagation, PROPAGATIONS } from "../sandbox/mounts.ts";
 import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
-import type { Context } from "./cli.ts";
+import type { Context, Read } from "./cli.ts";
 import { ArgumentError, getopt, programName } from "./getopt.ts";
 import { type Help, showHelp, showVersion } from "./help.ts";
 import { parseId, parseOffset } from "./numbers.ts";
@@ -221,7 +219,7 @@ interface Maps {
 }
 
 /** Runs a program in new namespaces: `argv[0]` and what follows it. Does not return. */
-export function main(argv: readonly string[], { run = exec }: Partial<Context> = {}): void {
+export function main(argv: readonly string[], { run = exec, reads }: Partial<Context> = {}): void {
   const namespaces = new Set<NamespaceName>();
   const files = new Map<NamespaceName, string>();
   const maps: Maps = { users: [], groups: [] };
@@ -271,11 +269,11 @@ export function main(argv: readonly string[], { run = exec }: Partial<Context> =
         want.interpreter = option.value || undefined; // an empty one registers nothing
         break;
       case "map-user":
-        maps.user = userId(option.value) ?? parseId(option.value, "uid");
+        maps.user = idOf(option, userId, "uid", reads);
         namespaces.add("user");
         break;
       case "map-group":
-        maps.group = groupId(option.value) ?? parseId(option.value, "gid");
+        maps.group = idOf(option, groupId, "gid", reads);
         namespaces.add("user");
         break;
       case "map-root-user":
@@ -284,18 +282,18 @@ export function main(argv: readonly string[], { run = exec }: Partial<Context> =
         namespaces.add("user");
         break;
       case "map-users":
-        maps.users.push(...rangesOf(option.value, "uid_map"));
+        maps.users.push(...rangesOf(option.value, "uid_map", reads));
         namespaces.add("user");
         break;
       case "map-groups":
-        maps.groups.push(...rangesOf(option.value, "gid_map"));
+        maps.groups.push(...rangesOf(option.value, "gid_map", reads));
         namespaces.add("user");
         break;
       case "map-auto":
       case "map-subids": {
         const source = option.name === "map-auto" ? "auto" : "subids";
-        maps.users.push(...rangesOf(source, "uid_map"));
-        maps.groups.push(...rangesOf(source, "gid_map"));
+        maps.users.push(...rangesOf(source, "uid_map", reads));
+        maps.groups.push(...rangesOf(source, "gid_map", reads));
         namespaces.add("user");
         break;
       }
@@ -331,10 +329,10 @@ export function main(argv: readonly string[], { run = exec }: Partial<Context> =
         want.boottime = parseOffset(option.value, "boottime offset");
         break;
       case "clear-env":
-        want.environment = [];
+        want.variables = [];
         break;
       case "whitelist-env":
-        want.environment = variables(option.value.split(","));
+        want.variables = option.value.split(",").filter((name) => name !== "");
         break;
       case "help":
         return showHelp(help, want.name);
@@ -349,9 +347,8 @@ export function main(argv: readonly string[], { run = exec }: Partial<Context> =
       "options --monotonic and --boottime require unsharing of a time namespace (-T)",
     );
   }
-  useMaps(want, maps);
-  const [name] = operands;
-  if (name !== undefined) want.program = { name, index: argv.length - operands.length };
+  useMaps(want, maps, reads);
+  want.program = { name: operands[0], index: argv.length - Math.max(1, operands.length) };
   run(unsharePlan(want), argv);
 }
 
@@ -366,11 +363,16 @@ function useBinfmt(
 }
 
 /** Who writes which map: a single id is written by the process, unless there are ranges, too. */
-function useMaps(want: Writable<Unshare>, { user, group, users, groups }: Maps): void {
+function useMaps(
+  want: Writable<Unshare>,
+  { user, group, users, groups }: Maps,
+  reads: Context["reads"],
+): void {
   const owner = want.owner;
   const outside = { uid: owner?.uid ?? geteuid, gid: owner?.gid ?? getegid };
   const single = (inside: InsideId | undefined, id: number | (() => number)): IdRange[] => {
     if (inside === undefined) return [];
+    if (typeof id !== "number") reads?.(OWN_ID);
     const outside = typeof id === "number" ? id : id();
     return [{ inside: inside === "current" ? outside : inside, outside, count: 1 }];
   };
@@ -391,10 +393,48 @@ function useMaps(want: Writable<Unshare>, { user, group, users, groups }: Maps):
   }
 }
 
-function rangesOf(text: string, map: "uid_map" | "gid_map"): IdRange[] {
+/** What the ranges around a single id are cut by. */
+const OWN_ID: Read = {
+  option: "a map of a single id and of ranges",
+  what: "your own id",
+  instead: "give that id a range of its own",
+};
+
+/** The id that an option gives, as a name or as a number. */
+function idOf(
+  { name, value }: { name: string; value: string },
+  find: (name: string) => number | undefined,
+  what: "uid" | "gid",
+  reads: Context["reads"],
+): number {
+  if (!/^[0-9]+$/.test(value)) {
+    reads?.({
+      option: `--${name}=${value}`,
+      what: "names of this host",
+      instead: `give the ${what}`,
+    });
+  } else if (reads) {
+    return parseId(value, what);
+  }
+  return find(value) ?? parseId(value, what);
+}
+
+function rangesOf(
+  text: string,
+  map: "uid_map" | "gid_map",
+  reads: Context["reads"],
+): IdRange[] {
+  const file = map === "uid_map" ? "/etc/subuid" : "/etc/subgid";
+  if (text === "all" || text === "auto" || text === "subids") {
+    reads?.({
+      option: `a map of '${text}'`,
+      what: text === "all" ? `/proc/self/${map}` : file,
+      instead: "give the ranges, as in --map-users=0:100000:65536",
+    });
+  }
   if (text === "all") return identityRanges(map);
   if (text === "auto" || text === "subids") {
-    const { start, count } = subordinates(map === "uid_map" ? "/etc/subuid" : "/etc/subgid");
+    const { start, count } = subordinates(file);
     return [{ inside: text === "auto" ? 0 : start, outside: start, count }];
   }
   const range = parseRange(text);
@@ -426,10 +466,4 @@ function parsePropagation(text: string): Propagation {
 function parseSetgroups(text: string): "allow" | "deny" {
   if (text === "allow" || text === "deny") return text;
   throw new ArgumentError(`unsupported --setgroups argument '${text}'`);
-}
-
-/** The variables of our environment that have one of these names. */
-function variables(names: readonly string[]): string[] {
-  const all = decode(readFile("/proc/self/environ")).split("\0");
-  return all.filter((entry) => names.some((name) => name !== "" && entry.startsWith(`${name}=`)));
 }

@@ -87,8 +87,8 @@ export interface Unshare extends ClockOffsets {
   readonly setuid?: number | undefined;
   /** Whether capabilities of the new user namespace survive the execution. */
   readonly keepCapabilities: boolean;
-  /** The whole environment; as it is if absent. */
-  readonly environment?: readonly string[] | undefined;
+  /** The names of the variables that stay in the environment; all if absent. */
+  readonly variables?: readonly string[] | undefined;
   /** The program; the user's shell if there is none. */
   readonly program?: Program | undefined;
 }

@@ -122,6 +122,7 @@ function compared(directory: string, { bundled, sources, nsenter, ours, entered 
       rows: [
         [command("unshare of util-linux", ["/usr/bin/unshare", ...UNSHARE])],
         [executable, 0.8],
+        [command("unshare, emitted", [emitted(directory)]), 0.8],
       ],
     },
     {
@@ -141,6 +142,14 @@ function compared(directory: string, { bundled, sources, nsenter, ours, entered 
       ],
     },
   ];
+}
+
+/** What `denspace emit` makes of the command line. */
+function emitted(directory: string): string {
+  const file = `${directory}/box`;
+  const main = [...DENO, "--allow-ffi", `${project}commands/main.ts`];
+  succeed(...main as [string], "emit", "-o", file, "unshare", ...UNSHARE);
+  return file;
 }
 
 /** Compiles bench.c; the program, if there is a C compiler. */

@@ -132,5 +132,5 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
   if (!ended() || placed === steps.length) {
     throw new Error(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);
   }
-  return { name, steps, start: 0, dataSize, initial };
+  return { name, steps, start: base?.start ?? 0, dataSize, initial };
 }

@@ -113,22 +113,32 @@ export function execvp(p: Builder, name: string, argv: Cell, envp: Cell): void {
 /**
  * Replaces the process by a login shell: the program that SHELL names, or
  * `/bin/sh` when there is no SHELL. It is not looked for in PATH.
+ *
+ * @param argv the address of its arguments, of which the first is overwritten;
+ *   there are no others if absent
+ * @param envp the address of its environment
  */
-export function shell(p: Builder, envp: Cell): void {
+export function shell(p: Builder, envp: Cell, argv?: Cell): void {
   const path = variable(p, envp, "SHELL", "/bin/sh");
-  tryShell(p, path, envp);
+  tryShell(p, path, argv ?? alone(p), envp);
   giveUp(p, ERRNO, { message: "failed to execute ", subject: path });
 }
 
 /** Replaces the process by the first of the shells that can be run, SHELL before all others. */
-export function anyShell(p: Builder, envp: Cell, shells: readonly string[]): void {
-  tryShell(p, variable(p, envp, "SHELL", ""), envp);
-  for (const path of shells) tryShell(p, p.control("add", [path, 0]), envp);
+export function anyShell(
+  p: Builder,
+  envp: Cell,
+  argv: Cell | undefined,
+  shells: readonly string[],
+): void {
+  argv ??= alone(p);
+  tryShell(p, variable(p, envp, "SHELL", ""), argv, envp);
+  for (const path of shells) tryShell(p, p.control("add", [path, 0]), argv, envp);
   giveUp(p, ERRNO, { message: `failed to execute ${shells.join(" or ")}` });
 }
 
 /** Tries a login shell: with a `-` before its name in `argv[0]`. Goes on if it can't be run. */
-function tryShell(p: Builder, path: Cell, envp: Cell): void {
+function tryShell(p: Builder, path: Cell, argv: Cell, envp: Cell): void {
   // argv[0] is "-" and what follows the last slash
   const name = p.cell("argv[0]", 8 + PATH_MAX, encode("-"));
   const from = p.control("add", [path, 0]);
@@ -139,10 +149,15 @@ function tryShell(p: Builder, path: Cell, envp: Cell): void {
   p.control("add", [from, 1], { result: from });
   p.branch("equal", end, SLASH, again);
   p.control("store8", [{ addressOf: name, offset: 1 }, size, 0]);
+  p.control("store64", [argv, 0, { addressOf: name }]);
 
-  const argv = p.cell("argv", 16, [{ addressOf: name }, 0]);
-  p.call("execve", [path, { addressOf: argv }, envp], { why: "run a login shell", fail: failed });
+  p.call("execve", [path, argv, envp], { why: "run a login shell", fail: failed });
   p.place(failed);
+}
+
+/** The address of arguments of which there is only the first. */
+function alone(p: Builder): Cell {
+  return p.control("add", [{ addressOf: p.cell("argv", 16) }, 0]);
 }
 
 function giveUp(p: Builder, errno: Cell, note: Note): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY, open } from "../fcntl.ts";
+import { SyscallError } from "../errno.ts";
 import { close, getpid, rename, unlink, write } from "../unistd.ts";
 import type { Architecture } from "./arch.ts";
 import { elf } from "./elf.ts";
@@ -37,7 +38,7 @@ import type { Plan } from "./step.ts";
 export function emit(plan: Plan, path: string, arch: Architecture = host()): void {
   const image = elf(reporting(plan), arch);
   const draft = `${path}.${getpid()}`;
-  const fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o777);
+  const fd = create(draft, path);
   try {
     try {
       for (let at = 0; at < image.length;) at += write(fd, image.subarray(at));
@@ -48,5 +49,15 @@ export function emit(plan: Plan, path: string, arch: Architecture = host()): voi
   } catch (error) {
     unlink(draft);
     throw error;
+  }
+}
+
+/** Creates a file for what is to be another one, of which an error speaks. */
+function create(draft: string, path: string): number {
+  try {
+    return open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o777);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.syscall, error.errno, { path });
   }
 }

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { encode } from "../bytes.ts";
 import type { Builder } from "./builder.ts";
 import { type Cell, type Operand, STACK } from "./step.ts";
 
@@ -48,4 +49,36 @@ export function variable(
   p.set(value, fallback);
   p.place(end);
   return value;
+}
+
+/** Takes all variables out of an environment, where it lies, but for those of some names. */
+export function keepVariables(p: Builder, envp: Cell, names: readonly string[]): void {
+  const from = p.control("add", [envp, 0]);
+  const to = p.control("add", [envp, 0]);
+  const [again, kept, next, done] = [p.here(), p.label(), p.label(), p.label()];
+  const entry = p.control("load64", [from, 0]);
+  p.branch("equal", entry, 0, done);
+  for (const name of names) {
+    const other = p.label();
+    const start = encode(`${name}=`);
+    for (let at = 0; at < start.length; at += 8) {
+      const word = new Uint8Array(8);
+      word.set(start.subarray(at, at + 8));
+      // As above, a word can be read: whatever comes before it is no end of a string.
+      const found = p.control("load64", [entry, at]);
+      const mask = (1n << BigInt(8 * Math.min(8, start.length - at))) - 1n;
+      const expected = new DataView(word.buffer).getBigUint64(0, true);
+      p.control("equal", [p.control("and", [found, mask]), expected], { fail: other });
+    }
+    p.jump(kept);
+    p.place(other);
+  }
+  p.jump(next);
+  p.place(kept);
+  p.control("store64", [to, 0, entry]);
+  p.control("add", [to, 8], { result: to });
+  p.place(next);
+  p.control("add", [from, 8], { result: from, next: again });
+  p.place(done);
+  p.control("store64", [to, 0, 0]);
 }
