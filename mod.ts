@@ -59,8 +59,19 @@ export {
 export * from "./ffi/prctl.ts";
 export * from "./ffi/pwd.ts";
 export * from "./ffi/resource.ts";
-export * from "./ffi/sched.ts";
+export { setns, unshare } from "./ffi/sched.ts";
+export * from "./ffi/constants/sched.ts";
 export * from "./ffi/signal.ts";
 export * from "./ffi/stat.ts";
 export * from "./ffi/unistd.ts";
 export * from "./ffi/wait.ts";
+export { namespaceWorker, withNamespace } from "./sandbox/inside.ts";
+export {
+  type Namespace,
+  type Namespaces,
+  namespacesOf,
+  type NamespaceSource,
+  openNamespace,
+  unpin,
+} from "./sandbox/namespace.ts";
+export { type NamespaceName, NAMESPACES } from "./sandbox/namespaces.ts";

@@ -69,6 +69,8 @@ const functions = {
   getgid: { parameters: [], result: "u32" },
   // gid_t getegid(void);
   getegid: { parameters: [], result: "u32" },
+  // void _exit(int status);
+  _exit: { parameters: ["i32"], result: "void" },
   // int execve(const char *path, char *const argv[], char *const envp[]);
   execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
   // int fexecve(int fd, char *const argv[], char *const envp[]);

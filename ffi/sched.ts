@@ -8,6 +8,11 @@
  * @module
  */
 import { flags as flagsOf, int } from "./arguments.ts";
+import { decode } from "./bytes.ts";
+import { EINVAL, EUSERS } from "./constants/errno.ts";
+import { CLONE_NEWTIME, CLONE_NEWUSER } from "./constants/sched.ts";
+import { SyscallError } from "./errno.ts";
+import { readFile } from "./file.ts";
 import { call } from "./libc.ts";
 
 export * from "./constants/sched.ts";
@@ -16,7 +21,8 @@ export * from "./constants/sched.ts";
  * Moves the calling thread into new namespaces.
  *
  * `CLONE_NEWPID` and `CLONE_NEWTIME` hold for children only. `CLONE_NEWUSER`
- * asks for a process of one thread, which Deno is not, and fails with EINVAL.
+ * asks for a process of one thread, which Deno is not, and fails with EINVAL;
+ * the error says so.
  * After `CLONE_NEWPID` this process can't make threads any more.
  *
  * See unshare(2).
@@ -36,14 +42,17 @@ export * from "./constants/sched.ts";
  * ```
  */
 export function unshare(flags: number): void {
-  call("unshare", [flagsOf("flags", flags)]);
+  const bits = flagsOf("flags", flags);
+  explained(() => call("unshare", [bits]), bits & CLONE_NEWUSER);
 }
 
 /**
  * Moves the calling thread into a namespace that exists.
  *
  * A mount namespace can only be entered after `unshare(CLONE_FS)`, a user
- * namespace not at all, since Deno has several threads: both fail with EINVAL.
+ * or time namespace not at all, since Deno has several threads: EINVAL, or
+ * EUSERS for the latter, and the error says so. A pid namespace is that of
+ * children only.
  *
  * See setns(2).
  *
@@ -68,5 +77,24 @@ export function unshare(flags: number): void {
  * ```
  */
 export function setns(fd: number, nstype: number): void {
-  call("setns", [int("fd", fd), flagsOf("nstype", nstype)]);
+  const bits = flagsOf("nstype", nstype);
+  explained(() => call("setns", [int("fd", fd), bits]), bits & (CLONE_NEWUSER | CLONE_NEWTIME));
+}
+
+/** Says what a process of several threads can do instead. */
+export function threadHint(): string {
+  const [, threads] = /^Threads:\t(\d+)/m.exec(decode(readFile("/proc/self/status"))) ?? [];
+  return `this process has ${threads ?? "several"} threads; use spawn`;
+}
+
+/** Makes a call; if it fails and may have done so because Deno has several threads, the error says that. */
+function explained(make: () => void, needsOneThread: number): void {
+  try {
+    make();
+  } catch (error) {
+    const isThreads = error instanceof SyscallError && needsOneThread !== 0 &&
+      (error.errno === EINVAL || error.errno === EUSERS);
+    if (!isThreads) throw error;
+    throw new SyscallError(error.syscall, error.errno, { hint: threadHint() });
+  }
 }

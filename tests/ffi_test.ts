@@ -1,10 +1,10 @@
 import * as denspace from "../mod.ts";
+import { beside, inChild, inDirectory, isRoot, outputOf, rootTest } from "./child.ts";
 import {
   assertEquals,
   assertMatch,
   assertStringIncludes,
   assertThrows,
-  fromFileUrl,
   join,
 } from "../scripts/std.ts";
 
@@ -46,64 +46,9 @@ const {
   writeFile,
 } = denspace;
 
-type Api = typeof denspace;
-/** What runs in a process of its own: it sees its parameters and globals only. */
-type Body<A extends unknown[], R> = (api: Api, ...args: A) => R;
-
-const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 /** More than a page on every architecture. */
 const PAGE = 0x10000;
 const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS;
-
-/** What a body writes to standard output. */
-async function outputOf<A extends unknown[]>(body: Body<A, unknown>, ...args: A): Promise<string> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--allow-ffi", "--allow-run", "-"],
-    cwd: PROJECT,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const source = `import * as api from "./mod.ts";
-    const result = (${body})(api, ...${JSON.stringify(args)});
-    if (result !== undefined) console.log(JSON.stringify(result));`;
-  await ReadableStream.from([new TextEncoder().encode(source)]).pipeTo(child.stdin);
-  const { success, stdout, stderr } = await child.output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout);
-}
-
-/** What a body returns, as far as JSON has it. */
-async function inChild<A extends unknown[], R>(body: Body<A, R>, ...args: A): Promise<R> {
-  return JSON.parse(await outputOf(body, ...args));
-}
-
-const isRoot = denspace.geteuid() === 0;
-
-function rootTest(name: string, fn: () => Promise<void>): void {
-  const ignore = !isRoot;
-  Deno.test({ name: ignore ? `${name}: needs root` : name, ignore, fn });
-}
-
-async function inDirectory(fn: (directory: string) => void | Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await fn(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
-/** Runs `fn` beside a process, which is killed at the end. */
-async function beside(argv: string[], fn: (pid: number) => void): Promise<void> {
-  const child = new Deno.Command(argv[0]!, { args: argv.slice(1), stdin: "null" }).spawn();
-  try {
-    fn(child.pid);
-  } finally {
-    denspace.kill(child.pid, "SIGKILL");
-    await child.status;
-  }
-}
 
 function text(path: string): string {
   return new TextDecoder().decode(readFile(path));
