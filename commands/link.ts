@@ -45,7 +45,16 @@ export function main(argv: readonly string[]): void {
   if (!isSelf(program)) throw new ArgumentError(`this program is no longer ${program}`);
   const paths = LINKED.map((name) => `${directory.replace(/\/+$/, "")}/${name}`);
   // Both are looked at before one is made.
-  for (const path of paths.filter(isMissing)) symlink(program, path);
+  for (const path of paths.filter(isMissing)) makeLink(program, path);
+}
+
+function makeLink(program: string, path: string): void {
+  try {
+    symlink(program, path);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.syscall, error.errno, { path, step: `cannot make ${path}` });
+  }
 }
 
 /** Whether there is nothing of that name; a link to this program may stay. */

@@ -50,11 +50,12 @@ export function openNamespaces(p: Builder, want: Entered, refusal: Refusals): Op
     opened.push({ name, fd });
   }
   if (!want.userParent) return opened;
-  const child = opened.find(isUser)?.fd ?? openOfTarget(p, want, "user", refusal);
+  const given = opened.find(isUser)?.fd;
+  const child = given ?? openOfTarget(p, want, "user", refusal);
   const parent = p.call("ioctl", [child, NS_GET_USERNS, 0], {
     why: "the user namespace in which this one was made",
     message: "failed to open parent namespace",
-    needs: NEEDS.userParent,
+    ...(!given && { needs: NEEDS.userParent }), // what is given may be no namespace
   });
   return [...opened.filter((each) => !isUser(each)), { name: "user", fd: parent }];
 }
@@ -146,7 +147,6 @@ function openSocket(p: Builder, pidfd: Cell, socket: number): OpenNamespace {
     why: "the namespace in which the socket was made",
     message: "ioctl(",
     subject: numbered(p, own, ", SIOCGSKNS)"),
-    needs: NEEDS.socket,
   });
   return { name: "net", fd };
 }

@@ -21,7 +21,6 @@ export const NEEDS = {
   parentDeath: need("a signal when the parent dies", ENOSYS, "5.3", "pidfd_open(2)"),
   pidfdInode: need("to tell processes apart by an inode", ENOSYS, "6.9"),
   othersSocket: need("the namespace of a process's socket", ENOSYS, "5.6", "pidfd_getfd(2)"),
-  socket: need("the namespace of a socket", ENOTTY, "4.9", "ioctl(2) with SIOCGSKNS"),
   userParent: need("the parent of a user namespace", ENOTTY, "4.9", "ioctl(2) with NS_GET_USERNS"),
   owner: need("to follow the ids of a process", ENOSYS, "4.11", "statx(2)"),
   binfmtMisc: need("a binfmt_misc of one's own", EPERM, "6.7"),

@@ -6,15 +6,12 @@
  * environment, directory and input, as `[...via, TOOL, ...argv]`. No shell is
  * involved unless the case names one.
  *
- * `DENSPACE_UNDER_TEST` holds another command to test, as words separated by
- * blanks. A `{}` in it becomes the tool's name, which is otherwise appended:
- *
- *     DENSPACE_UNDER_TEST="deno run --allow-ffi dist/denspace.js"
- *     DENSPACE_UNDER_TEST="/usr/local/bin/{}"
+ * `DENSPACE_PART=2/6` leaves all cases out but every sixth, from the second on.
  *
  * @module
  */
 import { assertEquals, dirname, fromFileUrl, join } from "../scripts/std.ts";
+import { commandUnderTest, PROBES_OF_PROGRAM } from "./under_test.ts";
 
 /** The tools that have a counterpart in util-linux. */
 export type Tool = "unshare" | "nsenter";
@@ -136,6 +133,7 @@ export const BINFMT_MISC = "binfmt_misc in user namespaces";
 
 /** Conditions of the host that a case may need. */
 export const PROBES: Record<string, () => boolean> = {
+  ...PROBES_OF_PROGRAM,
   [USERNS]: () => succeeds("user", real("unshare"), "-Ur", "true"),
   [TIME]: () => exists("/proc/self/ns/time"),
   [BINFMT_MISC]: () => succeeds("user", real("unshare"), "-rpf", "--mount-binfmt", "true"),
@@ -145,7 +143,7 @@ export const PROBES: Record<string, () => boolean> = {
 /** Registers a test for every case and account. */
 export function differential(tool: Tool, cases: Case[], fixtures: Fixture[] = []): void {
   const unsuitable = reference(tool);
-  for (const c of cases) {
+  for (const c of part(cases)) {
     const accounts: Account[] = c.as === "both" ? ["root", "user"] : [c.as ?? "root"];
     for (const account of accounts) {
       const reason = unsuitable ?? missing(c, account);
@@ -167,6 +165,12 @@ export function differential(tool: Tool, cases: Case[], fixtures: Fixture[] = []
 export function cleanUp(): void {
   if (scratch) Deno.removeSync(scratch, { recursive: true });
   scratch = undefined;
+}
+
+/** The cases that are wanted. */
+function part(cases: Case[]): Case[] {
+  const [nth = 1, of = 1] = Deno.env.get("DENSPACE_PART")?.split("/").map(Number) ?? [];
+  return cases.filter((_, i) => i % of === nth - 1);
 }
 
 function reference(tool: Tool): string | undefined {
@@ -401,15 +405,7 @@ function real(tool: Tool): string | undefined {
 }
 
 function ours(tool: Tool): string[] {
-  const given = Deno.env.get("DENSPACE_UNDER_TEST");
-  if (!given) return [...source(), tool];
-  const command = given.split(/\s+/).filter(Boolean).map((word) => {
-    const here = join(Deno.cwd(), word);
-    return word.includes("/") && !/^[-/]/.test(word) && exists(here) ? here : word;
-  });
-  return given.includes("{}")
-    ? command.map((word) => word.replaceAll("{}", tool))
-    : [...command, tool];
+  return commandUnderTest(tool) ?? [...source(), tool];
 }
 
 let sourceCommand: string[] | undefined;

@@ -13,6 +13,7 @@ import {
   USR,
   words,
 } from "./differential.ts";
+import { ANY_BYTES } from "./under_test.ts";
 import { plan } from "../ffi/plan/builder.ts";
 import { elf } from "../ffi/plan/elf.ts";
 import { host } from "../ffi/plan/host.ts";
@@ -615,11 +616,13 @@ const options: Case[] = [
     name: "bytes of a file's name are shown as they are",
     via: bash(`exec "$@" $'--net=\\xff\\xfe' true`),
     argv: [],
+    needs: [ANY_BYTES],
   },
   {
     name: "bytes of an unknown option are shown as they are",
     via: bash(`exec "$@" $'--\\xff' true`),
     argv: [],
+    needs: [ANY_BYTES],
   },
   {
     name: "--help is written to standard output",
@@ -795,6 +798,7 @@ const inherited: Case[] = [
     via: bash(`exec "$@" printf '<%s>' $'\\xff' "" "a b" ""`),
     argv: words("-t {target} -u"),
     target: UTS,
+    needs: [ANY_BYTES],
   },
   {
     name: "the umask is kept",

@@ -13,6 +13,7 @@ import {
   USR,
   words,
 } from "./differential.ts";
+import { ANY_BYTES, NO_PROC } from "./under_test.ts";
 
 const FOR_CHILDREN = words(
   "readlink /proc/self/ns/pid_for_children /proc/self/ns/time_for_children",
@@ -437,11 +438,13 @@ const options: Case[] = [
     name: "bytes of an unknown option are shown as they are",
     via: bash(`exec "$@" $'--\\xff\\xfe' true`),
     argv: [],
+    needs: [ANY_BYTES],
   },
   {
     name: "bytes of a bad value are shown as they are",
     via: bash(`exec "$@" $'\\xff' true`),
     argv: ["--propagation"],
+    needs: [ANY_BYTES],
   },
   {
     name: "--help is written to standard output",
@@ -739,6 +742,7 @@ const inherited: Case[] = [
     name: "bytes of the arguments are kept",
     via: bash(`exec "$@" printf '<%s>' $'\\xff\\x01' $'\\xc3' "" "ü"`),
     argv: ["-u"],
+    needs: [ANY_BYTES],
   },
   { name: "the program sees its name as given", argv: words("cat /proc/self/cmdline") },
   { name: "a large argument is kept", argv: ["printf", "%s", "a".repeat(100_000)] },
@@ -846,6 +850,7 @@ const inherited: Case[] = [
     name: "a host without /proc will do",
     via: ["{unshare}", "-m", "sh", "-c", 'mount -t tmpfs none /proc; exec "$@"', "sh"],
     argv: words("-uf echo yes"),
+    needs: [NO_PROC],
   },
   {
     name: "no_new_privs and the bounding set are kept",

@@ -8,6 +8,7 @@ import {
   fromFileUrl,
   join,
 } from "../scripts/std.ts";
+import { ANY_BYTES, commandUnderTest, PROBES_OF_PROGRAM } from "./under_test.ts";
 
 type Tool = "unshare" | "nsenter";
 /** Who runs a command: uid 0, or an ordinary user. */
@@ -22,6 +23,7 @@ const TIMEOUT = 60_000;
 
 /** What a test may need of the host, besides commands. */
 const PROBES: Record<string, () => boolean> = {
+  ...PROBES_OF_PROGRAM,
   root: () => AS_ROOT,
   "user namespaces": () =>
     new Deno.Command(find("unshare")!, {
@@ -293,7 +295,8 @@ for (
         ),
         [],
       );
-      assertEquals(await ps(tool.pid), await ps(real.pid));
+      const called = ours(SELF, ...command)[0]!;
+      assertEquals((await ps(tool.pid)).replace(called, argv[0]!), await ps(real.pid));
     },
   );
 }
@@ -362,7 +365,7 @@ const ODD_ENVIRONMENT = [
 for (const options of [["unshare"], ["unshare", "-f"], ["nsenter", "--pid", "N"]]) {
   test(
     `${options.join(" ")}: arguments and environment arrive byte for byte`,
-    USERNS,
+    [ANY_BYTES, ...USERNS],
     async () => {
       await using target = await sleep([find("unshare")!, "-Ur"]);
       const command = options.map((word) => word === "N" ? `${target.program}` : word);
@@ -453,12 +456,12 @@ const MEMFD = ["root", "vm.memfd_noexec", "mount", ...UTIL_LINUX];
 /** Where a file may be put instead. */
 const DIRECTORIES = ["/run", "/dev/shm", "/tmp", "/var/tmp"];
 
-/** Runs a script, in which `"$@"` is the tool, where `vm.memfd_noexec` is as given. */
+/** Runs a script, in which the tools are ours, where `vm.memfd_noexec` is as given. */
 function withNoexec(level: number, script: string): Promise<Result> {
+  const functions = UTIL_LINUX.map((tool) => `${tool}() { ${ours(SELF, tool).join(" ")} "$@"; }`);
   return run([
     ...[find("unshare")!, "-pfm", "--mount-proc", "sh", "-ec"],
-    `echo ${level} > /proc/sys/vm/memfd_noexec; ${script}`,
-    ...["sh", ...ours(SELF)],
+    [...functions, `echo ${level} > /proc/sys/vm/memfd_noexec`, script].join("\n"),
   ]);
 }
 
@@ -475,8 +478,8 @@ for (const level of [0, 1, 2]) {
     const before = temporaryFiles();
     const { stdout, stderr, code } = await withNoexec(
       level,
-      `"$@" unshare -f sh -c 'readlink /proc/$PPID/exe; exit 3' || echo $?
-       "$@" nsenter -t $$ -u cat /proc/sys/vm/memfd_noexec`,
+      `unshare -f sh -c 'readlink /proc/$PPID/exe; exit 3' || echo $?
+       nsenter -t $$ -u cat /proc/sys/vm/memfd_noexec`,
     );
     const [image, ...rest] = lines(stdout);
     assertMatch(image!, level === 2 ? /^\/(?!memfd:).* \(deleted\)$/ : /^\/memfd:unshare /);
@@ -492,7 +495,7 @@ test("a directory that is mounted noexec is passed over", MEMFD, async () => {
   const { stdout, stderr } = await withNoexec(
     2,
     `mount -t tmpfs -o noexec none /run
-     "$@" unshare -f sh -c 'readlink /proc/$PPID/exe'
+     unshare -f sh -c 'readlink /proc/$PPID/exe'
      ls -A /run`,
   );
   const [image, ...rest] = lines(stdout);
@@ -615,8 +618,10 @@ test("Deno 2.7 runs the tools, too", ["npm", "ps", ...USERNS], async (t) => {
 
 // Commands -----------------------------------------------------------------
 
-/** Our command line, as this account can run it. */
+/** A command line, the tool first, as our tool that this account can run. */
 function ours(account: Account, ...argv: string[]): string[] {
+  const given = commandUnderTest(argv[0]!);
+  if (given) return [...given, ...argv.slice(1)];
   const main = "commands/main.ts";
   const [deno, project] = account === SELF ? [Deno.execPath(), PROJECT] : readable();
   return [deno, "run", "--allow-ffi", join(project, main), ...argv];

@@ -14,7 +14,7 @@ import { NEEDS } from "../sandbox/kernel.ts";
 import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Nsenter, nsenterPlan } from "../sandbox/nsenter.ts";
 import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
-import { assertEquals, fromFileUrl } from "../scripts/std.ts";
+import { assert, assertEquals, fromFileUrl } from "../scripts/std.ts";
 
 const MAIN = fromFileUrl(new URL("../commands/main.ts", import.meta.url));
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -138,15 +138,6 @@ const CALLS: { name: string; plan: Plan; faults: string[]; says: string[] }[] = 
     says: [
       `pidfd_getfd(3, 0): ${ENOSYS}`,
       OTHERS_SOCKET,
-    ],
-  },
-  {
-    name: "nsenter --net-socket before Linux 4.9",
-    plan: nsenter(SOCKET),
-    faults: ["ioctl:error=ENOTTY"],
-    says: [
-      `ioctl(4, SIOCGSKNS): ${ENOTTY}`,
-      "the namespace of a socket needs Linux 4.9 or later, for ioctl(2) with SIOCGSKNS",
     ],
   },
   {
@@ -294,4 +285,42 @@ asRoot("nsenter --target PID:INODE says before Linux 6.9 what it takes", [], asy
   } finally {
     Deno.removeSync(file);
   }
+});
+
+// What this kernel has --------------------------------------------------------
+
+/** Whether this kernel is at least that release. */
+function isLinux(major: number, minor: number): boolean {
+  const [here = 0, after = 0] = Deno.osRelease().split(".").map(Number);
+  return here > major || here === major && after >= minor;
+}
+
+/** Runs one of our tools; as {@linkcode run} does. */
+function ours(...argv: string[]): Promise<string> {
+  return run([Deno.execPath(), "run", "--allow-ffi", MAIN, ...argv]);
+}
+
+asRoot(
+  "unshare --mount-binfmt says what it takes before Linux 6.7, and only there",
+  [],
+  async () => {
+    const said = await ours("unshare", "-rpf", "--mount-binfmt", "true");
+    if (isLinux(6, 7)) return assert(!said.includes("needs"), said);
+    assertEquals(
+      said,
+      `1 unshare: mount /proc/sys/fs/binfmt_misc failed: ${EPERM}\n` +
+        `unshare: ${NEEDS.binfmtMisc.text}\n`,
+    );
+  },
+);
+
+asRoot("nsenter -t PID:INODE says what it takes before Linux 6.9, and only there", [], async () => {
+  const target = `${Deno.pid}:5`;
+  assertEquals(
+    await ours("nsenter", "-t", target, "-u", "true"),
+    isLinux(6, 9)
+      ? `1 nsenter: no pidfd inode 5 of process ${Deno.pid}: No such process\n`
+      : `1 nsenter: cannot find ${target}: to tell processes apart by an inode takes Linux 6.9, ` +
+        `here is ${Deno.osRelease()}\n`,
+  );
 });

@@ -770,6 +770,32 @@ Deno.test("a signal that meets a child before it runs its program runs nothing o
   assertEquals(received, 0);
 });
 
+Deno.test("clone flushes its code from the caches where the processor needs that", () => {
+  const program = plan("child", (p) => p.call("exit_group", [0]));
+  const { length } = layout({ ...program, failure: 0 }, host(), 0, 0).code;
+  const flushed: bigint[] = [];
+  const { dlopen } = Deno;
+  const watched: typeof dlopen = (path, symbols) => {
+    const library = dlopen(path, symbols);
+    const flush = (library.symbols as Record<string, unknown>).__clear_cache;
+    if (typeof flush !== "function") return library;
+    const __clear_cache = (begin: Deno.PointerValue, end: Deno.PointerValue): void => {
+      flushed.push(Deno.UnsafePointer.value(end) - Deno.UnsafePointer.value(begin));
+      flush(begin, end);
+    };
+    return { symbols: { ...library.symbols, __clear_cache }, close: () => library.close() };
+  };
+  try {
+    Deno.dlopen = watched;
+    for (let i = 0; i < 2; i++) denspace.clone(program).wait();
+  } finally {
+    Deno.dlopen = dlopen;
+  }
+  // On x86-64 there is nothing to flush.
+  assertEquals(flushed.length, Deno.build.arch === "aarch64" ? 2 : 0);
+  for (const size of flushed) assert(size >= length, `${size} of ${length} bytes`);
+});
+
 Deno.test("clone leaves no memory and no descriptor behind", async () => {
   const { maps, files } = await inDeno((api) => {
     const good = api.plan("good", (p) => p.call("exit_group", [0]));
