@@ -1,8 +1,12 @@
 /**
- * Measures how fast a program starts in new namespaces, and what stays in memory
- * meanwhile, beside what does the same without Deno.
+ * Measures how fast a program starts in new namespaces, with how many system
+ * calls, and what stays in memory meanwhile, beside what does the same without
+ * Deno.
  *
  *     deno task bench [--rounds 40] [--json]
+ *
+ * The compiled program is `dist/denspace`, or made with the runtime that
+ * DENORT_BIN names; without either it is left out.
  *
  * Everything is started in turn, round by round, each time in another order:
  * what disturbs the machine meets all of them, so the ratios hold where the
@@ -30,6 +34,7 @@ import {
   O_WRONLY,
   plan,
 } from "../mod.ts";
+import { compile, CompileError } from "./compile.ts";
 import { fromFileUrl, parseArgs } from "./std.ts";
 
 const WARM_UP = 3;
@@ -49,11 +54,15 @@ interface Contestant {
   readonly name: string;
   /** Starts it and waits for its end; absent if it is not installed. */
   readonly run: (() => void) | undefined;
+  /** The command line, if it is one. */
+  readonly argv?: readonly string[];
 }
 
 /** Contestants to compare; the first is the one that the others are compared with. */
 interface Group {
   readonly title: string;
+  /** Whether their system calls are counted, too. */
+  readonly calls?: boolean;
   readonly rows: readonly [contestant: Contestant, target?: number][];
 }
 
@@ -63,14 +72,14 @@ const project = fromFileUrl(new URL("..", import.meta.url));
 
 /** A command line as a contestant, if its program is there. */
 function command(name: string, argv: readonly string[]): Contestant {
-  const [file, ...args] = argv;
-  if (!exists(file!)) return { name, run: undefined };
-  const command = new Deno.Command(file!, { args, stdin: "null", stdout: "null", stderr: "null" });
+  const [file = "", ...args] = argv;
+  if (!exists(file)) return { name, run: undefined };
+  const command = new Deno.Command(file, { args, stdin: "null", stdout: "null", stderr: "null" });
   const run = (): void => {
     const { code } = command.outputSync();
     if (code !== 0) throw new Error(`${argv.join(" ")}: status ${code}`);
   };
-  return { name, run };
+  return { name, run, argv };
 }
 
 /** What `unshare -Urpf --mount-proc true` does, with clone(2) from this process. */
@@ -96,25 +105,33 @@ function clones(): void {
 /** The command lines in front of a command, and what two commands have become. */
 interface Ours {
   readonly bundled: readonly string[];
+  readonly compiled: readonly string[];
   readonly sources: readonly string[];
   readonly nsenter: readonly string[];
   readonly ours: Waiter;
   readonly entered: Waiter;
 }
 
-function compared(directory: string, { bundled, sources, nsenter, ours, entered }: Ours): Group[] {
+function compared(
+  directory: string,
+  { bundled, compiled, sources, nsenter, ours, entered }: Ours,
+): Group[] {
   const empty = `${directory}/empty.js`;
   Deno.writeTextFileSync(empty, "");
   const unshareFile = copyExecutable(ours, `${directory}/unshare`);
   const nsenterFile = copyExecutable(entered, `${directory}/nsenter`);
   const executable = command("unshare, executable", [unshareFile, ...UNSHARE]);
+  const program = command("unshare, emitted", [emitted(directory)]);
   return [
     {
-      title: "command line",
+      title: "start-up",
+      calls: true,
       rows: [
         [command("deno run empty.js", [...DENO, empty])],
-        [command("unshare, bundled", [...bundled, "unshare", ...UNSHARE]), 1.15],
         [command("unshare, sources", [...sources, "unshare", ...UNSHARE]), 1.4],
+        [command("unshare, bundled", [...bundled, "unshare", ...UNSHARE]), 1.15],
+        [command("unshare, compiled", [...compiled, "unshare", ...UNSHARE])],
+        [program],
       ],
     },
     {
@@ -122,13 +139,13 @@ function compared(directory: string, { bundled, sources, nsenter, ours, entered 
       rows: [
         [command("unshare of util-linux", ["/usr/bin/unshare", ...UNSHARE])],
         [executable, 0.8],
-        [command("unshare, emitted", [emitted(directory)]), 0.8],
+        [program, 0.8],
       ],
     },
     {
       title: "the same system calls",
       rows: [
-        [command("the same in C", [compile(directory) ?? "", "true"])],
+        [command("the same in C", [compileC(directory) ?? "", "true"])],
         [executable, 1.1],
         [{ name: "clone() in a script", run: clones }, 1.15],
       ],
@@ -152,8 +169,21 @@ function emitted(directory: string): string {
   return file;
 }
 
+/** The compiled program, if there is one or it can be made. */
+async function findCompiled(directory: string): Promise<string[]> {
+  const denort = Deno.env.get("DENORT_BIN");
+  const output = denort ? `${directory}/denspace` : `${project}dist/denspace`;
+  try {
+    if (denort) await compile({ output, toolchain: { deno: Deno.execPath(), denort } });
+  } catch (error) {
+    if (!(error instanceof CompileError)) throw error;
+    console.error(`bench: no compiled program: ${error.message}`);
+  }
+  return exists(output) ? [output] : [];
+}
+
 /** Compiles bench.c; the program, if there is a C compiler. */
-function compile(directory: string): string | undefined {
+function compileC(directory: string): string | undefined {
   const cc = ["/usr/bin/cc", "/usr/bin/gcc"].find(exists);
   if (!cc) return undefined;
   const file = `${directory}/bench`;
@@ -252,6 +282,16 @@ function measure(contestants: ReadonlySet<Contestant>, rounds: number): Map<Cont
   return times;
 }
 
+/** How many system calls a command and its children make, if strace(1) is there to count them. */
+function countCalls({ argv }: Contestant, directory: string): number | undefined {
+  const strace = "/usr/bin/strace";
+  if (!argv || !exists(strace)) return undefined;
+  const summary = `${directory}/calls`;
+  succeed(strace, "-c", "-f", "-U", "calls,name", "-o", summary, ...argv);
+  const [, total] = / *(\d+) +total$/m.exec(read(summary)!)!;
+  return Number(total);
+}
+
 function shuffle<T>(items: T[]): T[] {
   for (let i = items.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));
@@ -278,7 +318,11 @@ function read(path: string): string | undefined {
 
 type Row = Readonly<Record<string, string | number | boolean | undefined>>;
 
-function timesOf({ rows }: Group, times: ReadonlyMap<Contestant, readonly number[]>): Row[] {
+function timesOf(
+  { rows, calls }: Group,
+  times: ReadonlyMap<Contestant, readonly number[]>,
+  directory: string,
+): Row[] {
   const median = (contestant: Contestant): number | undefined => {
     const list = times.get(contestant)!;
     return list[list.length >> 1];
@@ -294,6 +338,7 @@ function timesOf({ rows }: Group, times: ReadonlyMap<Contestant, readonly number
       ratio,
       target,
       ok: isOk(ratio, target),
+      ...(calls && { "system calls": countCalls(contestant, directory) }),
     };
   });
 }
@@ -347,13 +392,14 @@ async function main(args: string[]): Promise<void> {
     const ours = (await start(...bundled, "unshare", ...UNSHARE))!;
     const nsenter = ["-t", `${ours.program}`, ...NSENTER];
     const entered = (await start(...bundled, "nsenter", ...nsenter))!;
-    const groups = compared(directory, { bundled, sources, nsenter, ours, entered });
+    const compiled = await findCompiled(directory);
+    const groups = compared(directory, { bundled, compiled, sources, nsenter, ours, entered });
     const contestants = new Set(
       groups.flatMap(({ rows }) => rows.map(([contestant]) => contestant)),
     );
     const times = measure(contestants, Number(rounds));
     const tables: Record<string, Row[]> = Object.fromEntries(
-      groups.map((group) => [group.title, timesOf(group, times)]),
+      groups.map((group) => [group.title, timesOf(group, times, directory)]),
     );
     tables["memory while the program runs"] = [
       memoryOf("unshare of util-linux", real),
