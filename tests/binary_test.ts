@@ -2,7 +2,7 @@
  * The program as one binary: what it does by itself, and all that the tools do.
  * Deno's runtime is fetched from npm once, see the script that compiles.
  */
-import { compile, npmToolchain, type Toolchain } from "../scripts/compile.ts";
+import { compile, NPM_NOTICE, npmToolchain, type Toolchain } from "../scripts/compile.ts";
 import { assert, assertEquals, assertMatch, dirname, fromFileUrl, join } from "../scripts/std.ts";
 import { ANY_BYTES, NO_PROC } from "./under_test.ts";
 
@@ -58,7 +58,15 @@ function binary(): Promise<string> {
 
 async function make(): Promise<string> {
   const output = join(scratch(), "denspace");
-  await compile({ output, toolchain: toolchain as Toolchain });
+  const { code, stdout, stderr } = await run(
+    ...[Deno.execPath(), "run", "-A", join(PROJECT, "scripts/compile.ts")],
+    ...["--runtime=npm", "--output", output],
+  );
+  assertEquals([code, stderr], [0, ""]);
+  const { stdout: sum } = await run("sha256sum", output);
+  const { size } = Deno.statSync(output);
+  const what = `${output}: ${size} bytes, for ${Deno.build.arch}`;
+  assertEquals(stdout, `${NPM_NOTICE}\n${what}\nSHA-256 ${sum.split(" ")[0]}\n`);
   return output;
 }
 
@@ -145,6 +153,24 @@ test("a runtime that does not fit is found out", [], async () => {
     /^what was made fails at '.*': error: .*$/,
   );
   assertMatch(await compileWith("DENORT_BIN=/none"), /^deno compile failed: error: .*\/none.*$/);
+});
+
+test("what compile is asked for and does not know is told in one line", [], async () => {
+  const fails = async (argument: string): Promise<string> => {
+    const script = join(PROJECT, "scripts/compile.ts");
+    const { code, stdout, stderr } = await run(Deno.execPath(), "run", "-A", script, argument);
+    assertEquals([code, stdout], [1, ""]);
+    return stderr;
+  };
+  assertEquals(
+    await fails("--target=riscv64"),
+    "compile: no target 'riscv64': there are x86_64, aarch64\n",
+  );
+  assertEquals(await fails("--runtime=none"), "compile: no runtime 'none': there is npm\n");
+  assertEquals(
+    await fails("--wrong"),
+    "compile: '--wrong' is none of --target ARCH, --runtime=npm, --output FILE\n",
+  );
 });
 
 /** What is wrong when this Deno compiles with these variables. */
@@ -280,6 +306,8 @@ test(
       [["/unshare", "-muinpCf", "--propagation", "slave", ...version], /^unshare from /],
       [["/unshare", "-pf", "--mount-proc", "/nsenter", "-t1", "-m", "-p", ...version], /^unshare /],
       [["/unshare", "-Urpf", "--mount-proc", "/nsenter", "--pid", "1", ...version], /^unshare /],
+      [["/denspace", "emit", "-o", "/emitted", "unshare", "-Ur", ...version], /^$/],
+      [["/emitted"], /^unshare from /],
     ];
     for (const [argv, expected] of cases) {
       const command = ["unshare", "-m", "sh", "-c", INTO_ROOT, root, ...argv];
@@ -287,7 +315,17 @@ test(
       assertMatch(stdout, expected, `${argv.join(" ")}: ${stderr}`);
       assertEquals([stderr, code], ["", 0], argv.join(" "));
     }
-    const known = ["denspace", "host", "lib", "lib64", "nsenter", "proc", "unshare", "usr"];
+    const known = [
+      "denspace",
+      "emitted",
+      "host",
+      "lib",
+      "lib64",
+      "nsenter",
+      "proc",
+      "unshare",
+      "usr",
+    ];
     const names = [...Deno.readDirSync(root)].map(({ name }) => name);
     assertEquals(names.filter((name) => !known.includes(name)), []);
   },

@@ -112,7 +112,18 @@ function exists(path: string): boolean {
   }
 }
 
-/** What a guest does: one run of `deno test` for each suite, to the first that fails. */
+/** Tells what executables for each architecture are like that are written here. */
+function sums(deno: string): string {
+  return ["x86_64", "aarch64"].map((arch) =>
+    `'${deno}' run --allow-ffi commands/main.ts emit --arch ${arch} -o /tmp/emitted-$$ ` +
+    `unshare -Urpf --mount-proc ps && sha256sum < /tmp/emitted-$$ && rm /tmp/emitted-$$`
+  ).join(" && ");
+}
+
+/**
+ * What a guest does: it writes executables, and runs `deno test` for each suite,
+ * to the first that fails.
+ */
 async function script({ host, deno, suites }: Guest): Promise<string> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
   const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
@@ -120,6 +131,7 @@ async function script({ host, deno, suites }: Guest): Promise<string> {
     "uname -rm",
     "export NO_COLOR=1 DENO_DIR=/var/deno",
     `mkdir -p "$DENO_DIR" && cp -r '${host}${npmCache}' "$DENO_DIR/npm"`,
+    sums(deno),
     ...suites.map(({ files, filter, part = "1/1" }) => {
       const paths = files.map((file) => `tests/${file}`).join(" ");
       const names = filter ? `--filter '/${filter.source}/' ` : "";
@@ -165,11 +177,17 @@ for (const [what, guest] of Object.entries(GUESTS)) {
     sanitizeResources: false,
     async fn(): Promise<void> {
       const { code, stdout, stderr } = await outputs.get(guest)!;
-      const [kernel, ...lines] = new TextDecoder().decode(stdout).split("\n");
+      const [kernel, x86_64, aarch64, ...lines] = new TextDecoder().decode(stdout).split("\n");
       const log = lines.filter((line) => !/ \.\.\. (ok|ignored) \(.*\)$/.test(line)).join("\n");
       const text = indent(`\n${log}\n${new TextDecoder().decode(stderr)}`);
       assertMatch(kernel!, guest.kernel, text);
       assertEquals(code, 0, text);
+      const here = new Deno.Command("sh", { args: ["-c", sums(Deno.execPath())], cwd: PROJECT });
+      assertEquals(
+        `${x86_64}\n${aarch64}\n`,
+        new TextDecoder().decode((await here.output()).stdout),
+        "an executable depends on where it is written",
+      );
       // That a filter no longer matches anything must not go unnoticed.
       const passed = [...log.matchAll(/^ok \| ([1-9]\d*) passed/gm)];
       assertEquals(passed.length, guest.suites.length, text);
