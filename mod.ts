@@ -55,6 +55,7 @@ export {
   type Operand,
   type Plan,
   type Step,
+  type Successor,
 } from "./ffi/plan/step.ts";
 export * from "./ffi/prctl.ts";
 export * from "./ffi/pwd.ts";

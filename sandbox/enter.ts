@@ -103,7 +103,7 @@ export function enter(
   // Before Linux 5.8 setns(2) takes no pidfd.
   p.place(refused);
   p.branch("equal", ERRNO, EINVAL, byFile);
-  p.control("raise", [ERRNO], { message: TARGET_FAILED });
+  p.control("raise", [ERRNO], { call: "setns", message: TARGET_FAILED });
   // Before Linux 5.3 there is none; and a process that does not exist is named here.
   p.place(byFile);
   const own = names.map((name) => ({
@@ -130,7 +130,10 @@ function openProcess(p: Builder, { target, targetInode }: Entered, fail?: Label)
   });
   const same = p.label();
   p.branch("equal", ino, targetInode, same);
-  p.control("raise", [ESRCH], { message: `no pidfd inode ${targetInode} of process ${target}` });
+  p.control("raise", [ESRCH], {
+    call: "pidfd_open",
+    message: `no pidfd inode ${targetInode} of process ${target}`,
+  });
   p.place(same);
   return pidfd;
 }

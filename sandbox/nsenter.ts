@@ -148,7 +148,10 @@ function mustHaveDropped(p: Builder, before: Cell, after: Cell): void {
   const dropped = p.label();
   p.branch("equal", before, 0, dropped);
   p.branch("equal", after, 0, dropped);
-  p.control("raise", [p.control("sub", [0, after])], { message: "setgroups failed" });
+  p.control("raise", [p.control("sub", [0, after])], {
+    call: "setgroups",
+    message: "setgroups failed",
+  });
   p.place(dropped);
 }
 

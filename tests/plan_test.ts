@@ -611,6 +611,83 @@ Deno.test("clone gives a child that was killed by a signal", async () => {
   assertEquals([code, status], ["killed", 9]);
 });
 
+Deno.test("clone gives its child other standard descriptors, though they are swapped", async () => {
+  const [output, error] = await inDeno((api) => {
+    const [[reader, writer], [reader2, writer2]] = [api.pipe2(0o2000000), api.pipe2(0o2000000)];
+    const shell = api.plan(
+      "shell",
+      (p) => api.execvp(p, "sh", api.argument(p, 0), api.environment(p)),
+    );
+    const argv = ["sh", "-c", "cat; echo out; echo err >&2"];
+    const input = api.pipe2(0o2000000);
+    api.write(input[1], "in\n");
+    api.close(input[1]);
+    const child = api.clone(shell, { argv, stdin: input[0], stdout: writer, stderr: writer2 });
+    child.wait();
+    const text = (fd: number) => {
+      const buffer = new Uint8Array(64);
+      return new TextDecoder().decode(buffer.subarray(0, api.read(fd, buffer)));
+    };
+    return [text(reader), text(reader2)];
+  });
+  assertEquals([output, error], ["in\nout\n", "err\n"]);
+});
+
+Deno.test("the end of a clone is told by wait and by a promise, which close its pidfd", async () => {
+  const results = await inDeno(async (api) => {
+    const fds = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const shell = api.plan(
+      "shell",
+      (p) => api.execvp(p, "sh", api.argument(p, 0), api.environment(p)),
+    );
+    const start = (script: string) => api.clone(shell, { argv: ["sh", "-c", script] });
+    await start("exit 0").status; // Deno opens something for signals, once
+    const before = fds();
+    const [first, second, third] = [start("exit 3"), start("sleep 0.1; kill $$"), start("exit 4")];
+    const promised = second!.status;
+    api.pidfdSendSignal(second!.pidfd, 0);
+    const ends = [
+      first!.wait(),
+      await first!.status,
+      await promised,
+      second!.wait(),
+      await third!.status,
+    ];
+    return [ends.map(({ code, status }) => `${code} ${status}`), fds() - before];
+  });
+  assertEquals(results as unknown, [
+    ["exited 3", "exited 3", "killed 15", "killed 15", "exited 4"],
+    0,
+  ]);
+});
+
+Deno.test("clone leaves our memory dumpable, and the limit of open files is the caller's", async () => {
+  const [dumpable, limit] = await inDeno((api) => {
+    const [reader, writer] = api.pipe2(0o2000000);
+    const shell = api.plan("shell", (p) => {
+      if (api.geteuid() === 0) p.call("setuid", [1000]);
+      api.execvp(p, "sh", api.argument(p, 0), api.environment(p));
+    });
+    api.clone(shell, { argv: ["sh", "-c", "ulimit -n"], stdout: writer }).wait();
+    const buffer = new Uint8Array(16);
+    const length = api.read(reader, buffer);
+    return [api.prctl(api.PR_GET_DUMPABLE), new TextDecoder().decode(buffer.subarray(0, length))];
+  });
+  const [, soft] = /^Max open files +(\d+)/m.exec(
+    new TextDecoder().decode(denspace.readFile(`/proc/${callerOfDeno()}/limits`)),
+  )!;
+  assertEquals([dumpable, limit], [1, `${soft}\n`]);
+});
+
+/** The nearest process above that is no Deno. */
+function callerOfDeno(): number {
+  for (let pid = Deno.ppid;;) {
+    if (Deno.readLinkSync(`/proc/${pid}/exe`) !== Deno.readLinkSync("/proc/self/exe")) return pid;
+    const [, ppid] = /^PPid:\t(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))!;
+    pid = Number(ppid);
+  }
+}
+
 Deno.test("clone throws the failure of a step, and leaves no zombie", async () => {
   const failures = await inDeno((api) => {
     const attempt = (fn: () => unknown): unknown => {
@@ -632,7 +709,7 @@ Deno.test("clone throws the failure of a step, and leaves no zombie", async () =
       program((p) => p.call("chdir", ["/no/where"], { message: "cannot enter it" })),
       program((p) => p.call("sethostname", ["x".repeat(65), 65])),
       program((p) => api.execvp(p, "no-such-program", api.argument(p, 0), api.environment(p))),
-      program((p) => p.control("raise", [13], { message: "refused" })),
+      program((p) => p.control("raise", [13], { message: "refused", call: "openat" })),
       () => api.clone(api.plan("child", (p) => p.call("exit_group", [0])), { flags: 0x10000 }),
     ].map((fn) => [attempt(fn), children()]);
   });
@@ -661,7 +738,7 @@ Deno.test("clone throws the failure of a step, and leaves no zombie", async () =
       step: "failed to execute no-such-program",
     }, ECHILD],
     [
-      { message: "refused: Permission denied", syscall: "execve", code: "EACCES", step: "refused" },
+      { message: "refused: Permission denied", syscall: "openat", code: "EACCES", step: "refused" },
       ECHILD,
     ],
     [{ message: "clone: Invalid argument", syscall: "clone", code: "EINVAL" }, ECHILD],

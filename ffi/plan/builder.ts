@@ -132,5 +132,6 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
   if (!ended() || placed === steps.length) {
     throw new Error(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);
   }
-  return { name, steps, start: base?.start ?? 0, dataSize, initial };
+  const { start = 0, successor } = base ?? {};
+  return { name, steps, start, dataSize, initial, ...(successor && { successor }) };
 }

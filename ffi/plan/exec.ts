@@ -11,7 +11,7 @@ import { SIG_DFL, SIGNALS } from "../constants/signal.ts";
 import { SyscallError } from "../errno.ts";
 import { readFile } from "../file.ts";
 import { call, environ } from "../libc.ts";
-import { prlimit } from "../resource.ts";
+import { type Limit, prlimit } from "../resource.ts";
 import { signal } from "../signal.ts";
 import { getppid, readlink } from "../unistd.ts";
 import { elf } from "./elf.ts";
@@ -53,9 +53,15 @@ export function exec(plan: Plan, argv: readonly string[]): never {
 /** Takes back what Deno did to this process: SIGPIPE ignored, NOFILE raised. */
 function undoDeno(): void {
   signal(SIGNALS.SIGPIPE, SIG_DFL);
+  const limit = fileLimitOfCaller();
+  if (limit) prlimit(0, RLIMIT_NOFILE, limit);
+}
+
+/** The limit of open files that this process was started with, if Deno has raised it. */
+export function fileLimitOfCaller(): Limit | undefined {
   const own = prlimit(0, RLIMIT_NOFILE);
   const soft = softLimitOfCaller(own.hard);
-  if (soft < own.soft) prlimit(0, RLIMIT_NOFILE, { soft, hard: own.hard });
+  return soft < own.soft ? { soft, hard: own.hard } : undefined;
 }
 
 /**

@@ -160,7 +160,8 @@ function alone(p: Builder): Cell {
   return p.control("add", [{ addressOf: p.cell("argv", 16) }, 0]);
 }
 
-function giveUp(p: Builder, errno: Cell, note: Note): void {
+function giveUp(p: Builder, errno: Cell, what: Note): void {
+  const note: Note = { ...what, call: "execve" };
   p.when(
     "equal",
     errno,

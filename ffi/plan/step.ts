@@ -98,6 +98,8 @@ export interface Note {
   readonly child?: string;
   /** What is said when it fails, between the program's name and the errno's text; the name of the call if absent. */
   readonly message?: string;
+  /** The system call of whose failure a `raise` speaks. */
+  readonly call?: CallName;
   /** The address of a string that ends the message. */
   readonly subject?: Cell;
   /** The address of a string that is said on a further line, or 0 for none. */
@@ -142,6 +144,20 @@ export interface Plan {
   readonly dataSize: number;
   /** What is not zero in it at the start. */
   readonly initial: readonly Initial[];
+  /** The process that goes on instead of the first one, if the plan forks such a one. */
+  readonly successor?: Successor;
+}
+
+/**
+ * A sibling that a plan's process forks and that runs the program: by
+ * `CLONE_PARENT` it is a child of the same parent, by `CLONE_VFORK` the first
+ * one ends when the other has executed its program, or has ended.
+ */
+export interface Successor {
+  /** The cell that holds its process id in the first process. */
+  readonly pid: Cell;
+  /** The index of the step by which the first process then ends. */
+  readonly end: number;
 }
 
 /** The context, which the interpreter itself writes. */
