@@ -21,6 +21,7 @@
 export * from "./ffi/capability.ts";
 export * from "./ffi/close_range.ts";
 export * from "./ffi/constants/errno.ts";
+export * from "./ffi/dirent.ts";
 export * from "./ffi/errno.ts";
 export * from "./ffi/fcntl.ts";
 export * from "./ffi/file.ts";

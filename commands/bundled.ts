@@ -16,6 +16,7 @@ if (!Deno.build.standalone) await import(NOTHING);
 await run({
   unshare: () => unshare,
   nsenter: () => nsenter,
+  run: () => import("./run.ts"),
   emit: () => import("./emit.ts"),
   link: () => import("./link.ts"),
   help: () => import("./help.ts"),

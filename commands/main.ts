@@ -9,6 +9,7 @@ import { type Commands, run } from "./cli.ts";
 const COMMANDS: Commands = {
   unshare: () => import("./unshare.ts"),
   nsenter: () => import("./nsenter.ts"),
+  run: () => import("./run.ts"),
   emit: () => import("./emit.ts"),
   link: () => import("./link.ts"),
   help: () => import("./help.ts"),

@@ -16,7 +16,14 @@ export function open(p: Builder, path: string, note: Note = {}): Cell {
 }
 
 /** Where `struct statx` has what is asked for, and its size. See statx(2). */
-const STATX = { uid: ["load32", 20], gid: ["load32", 24], ino: ["load64", 32] } as const;
+const STATX = {
+  uid: ["load32", 20],
+  gid: ["load32", 24],
+  mode: ["load32", 28], // 16 bits, and as many zeros
+  ino: ["load64", 32],
+  rdevMajor: ["load32", 128],
+  rdevMinor: ["load32", 132],
+} as const;
 const STATX_SIZE = 256;
 /** What stat(2) has. */
 const STATX_BASIC_STATS = 0x7ff;

@@ -65,8 +65,16 @@ export function exitUnlessDone(p: Builder, child: Cell): void {
     message: "waitpid failed",
   });
   p.branch("equal", pid, -EINTR, again);
-  const code = p.control("load8", [{ addressOf: status }, 1]);
-  p.branch("equal", code, 0, done);
-  p.call("exit_group", [code]);
+  // The exit status is the second byte; the first tells of a signal.
+  const result = p.control("and", [p.control("load32", [{ addressOf: status }, 0]), 0xffff]);
+  p.branch("equal", result, 0, done);
+  const code = p.control("shr", [result, 8]);
+  p.when(
+    "equal",
+    code,
+    0,
+    () => p.call("exit_group", [1]),
+    () => p.call("exit_group", [code]),
+  );
   p.place(done);
 }

@@ -23,6 +23,7 @@ export const NEEDS = {
   othersSocket: need("the namespace of a process's socket", ENOSYS, "5.6", "pidfd_getfd(2)"),
   userParent: need("the parent of a user namespace", ENOTTY, "4.9", "ioctl(2) with NS_GET_USERNS"),
   owner: need("to follow the ids of a process", ENOSYS, "4.11", "statx(2)"),
+  mountApi: need("a root of one's own", ENOSYS, "5.12", "mount_setattr(2) and openat2(2)"),
   binfmtMisc: need("a binfmt_misc of one's own", EPERM, "6.7"),
 } as const satisfies Record<string, Need>;
 

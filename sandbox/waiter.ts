@@ -18,7 +18,7 @@ import type { Cell, Operand } from "../ffi/plan/step.ts";
 import { NEEDS } from "./kernel.ts";
 
 /** The size of the kernel's signal set. */
-const SIGSET = 8;
+export const SIGSET = 8;
 const { SIGINT, SIGTERM, SIGSTOP, SIGCONT, SIGCHLD } = SIGNALS;
 
 /** A zeroed `struct sigaction`, which is SIG_DFL. */
@@ -96,7 +96,7 @@ export function waitFor(p: Builder, child: Cell, { relayStop, unblock }: Waiting
  * exit, 0x7f of a stop, else the signal and 0x80 for a core dump; the next byte
  * is the exit status.
  */
-function endAs(p: Builder, status: Cell, unblock: boolean): void {
+export function endAs(p: Builder, status: Cell, unblock: boolean): void {
   const killed = p.label();
   const low = p.control("load8", [{ addressOf: status }, 0]);
   const signal = p.control("and", [low, 0x7f]);
@@ -150,7 +150,8 @@ export function forwardTo(p: Builder, child: Cell, { unblock }: Pick<Waiting, "u
   endAs(p, status, unblock);
 }
 
-function killSelf(p: Builder, signal: Operand, why: string): void {
+/** Sends this process a signal. */
+export function killSelf(p: Builder, signal: Operand, why: string): void {
   p.call("kill", [p.call("getpid", []), signal], { why });
 }
 
@@ -181,6 +182,7 @@ export function dieWithParent(p: Builder, parent: Cell, signal: number): void {
   p.place(alive);
 }
 
-function bit(signal: number): bigint {
+/** A signal as a member of a set of signals. */
+export function bit(signal: number): bigint {
   return 1n << BigInt(signal - 1);
 }

@@ -1,0 +1,323 @@
+/**
+ * What the options of `denspace run` come to, as an OCI configuration.
+ *
+ * @module
+ */
+import { decode } from "../ffi/bytes.ts";
+import { RLIMITS } from "../ffi/constants/resource.ts";
+import { SyscallError } from "../ffi/errno.ts";
+import { readFile } from "../ffi/file.ts";
+import { statx } from "../ffi/stat.ts";
+import { getegid, geteuid } from "../ffi/unistd.ts";
+import { DIE_WITH_PARENT, DIFF, INIT, LAYERS, TIMEOUT } from "../sandbox/container/annotations.ts";
+import {
+  defaultMounts,
+  MASKED_PATHS,
+  OCI_VERSION,
+  READONLY_PATHS,
+} from "../sandbox/container/defaults.ts";
+import type {
+  Config,
+  IdMapping,
+  Namespace,
+  NamespaceType,
+  Process,
+  Rlimit,
+} from "../sandbox/container/oci.ts";
+import { findGroup, findUser, type RootUser } from "../sandbox/container/users.ts";
+import { parseRange, subordinateIds } from "../sandbox/idranges.ts";
+import { NAMESPACES } from "../sandbox/namespaces.ts";
+import type { NamespaceOption, Wanted } from "./container_options.ts";
+import { ArgumentError } from "./getopt.ts";
+import { currentDirectory, insidePath, realPath } from "./paths.ts";
+
+/**
+ * The configuration.
+ *
+ * @throws {ArgumentError} when options contradict each other
+ * @throws {SyscallError} when something that they name is not there
+ */
+export function configOf(want: Wanted): Config {
+  const copy = want.rootfs === undefined;
+  const root = copy ? "/" : realPath(want.rootfs!);
+  const namespaces = namespacesOf(want);
+  const find = (type: NamespaceType): Namespace | undefined =>
+    namespaces.find((each) => each.type === type);
+  const isNew = (type: NamespaceType): boolean => !!find(type) && find(type)!.path === undefined;
+  const user = whose(want, root);
+  const maps = isNew("user") ? mapsOf(want, user) : undefined;
+  const inUserNamespace = find("user") !== undefined || isNested();
+  const ownMounts = isNew("mount");
+  if (want.writable && (copy || want.keep !== undefined || want.diff)) {
+    throw new ArgumentError(
+      copy
+        ? "--writable needs a --rootfs: the machine itself is not changed"
+        : "--writable goes neither with --keep nor with --diff: changes go to the root itself",
+    );
+  }
+  const layers = want.keep !== undefined
+    ? realPath(want.keep)
+    : ownMounts && (copy || want.diff)
+    ? "tmpfs"
+    : undefined;
+  const annotations = {
+    ...(layers !== undefined && { [LAYERS]: layers }),
+    ...(want.diff && { [DIFF]: "true" }),
+    ...(want.init && { [INIT]: "true" }),
+    ...(want.timeout !== undefined && { [TIMEOUT]: want.timeout }),
+    ...(want.dieWithParent && { [DIE_WITH_PARENT]: "true" }),
+  };
+  const mounts = ownMounts
+    ? [
+      ...defaultMounts({
+        isNew,
+        inUserNamespace,
+        hasTtyGroup: !maps ||
+          maps.groups.some(({ containerID, size }) => containerID <= 5 && containerID + size > 5),
+        copy,
+      }).filter(({ destination }) =>
+        !want.mounts.some((mount) => mount.destination === destination)
+      ),
+      ...want.mounts,
+    ]
+    : want.mounts;
+  const { monotonic, boottime } = want.clocks;
+  return {
+    ociVersion: OCI_VERSION,
+    process: processOf(want, user, maps, copy),
+    root: { path: root, readonly: ownMounts && !copy && !want.writable && layers === undefined },
+    ...(want.hostname !== undefined && { hostname: want.hostname }),
+    ...(want.domainname !== undefined && { domainname: want.domainname }),
+    mounts,
+    ...(Object.keys(annotations).length > 0 && { annotations }),
+    linux: {
+      namespaces,
+      ...(maps && { uidMappings: maps.users, gidMappings: maps.groups }),
+      ...((monotonic ?? boottime) !== undefined && {
+        timeOffsets: {
+          ...(monotonic !== undefined && { monotonic: { secs: monotonic } }),
+          ...(boottime !== undefined && { boottime: { secs: boottime } }),
+        },
+      }),
+      ...(ownMounts && { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
+    },
+  };
+}
+
+// Namespaces ---------------------------------------------------------------
+
+/** The options by kind, and their files in /proc/PID/ns. */
+const KINDS: readonly (readonly [NamespaceOption, NamespaceType, string])[] = [
+  ["userns", "user", NAMESPACES.user.file],
+  ["pid", "pid", NAMESPACES.pid.file],
+  ["net", "network", NAMESPACES.net.file],
+  ["ipc", "ipc", NAMESPACES.ipc.file],
+  ["uts", "uts", NAMESPACES.uts.file],
+  ["mntns", "mount", NAMESPACES.mount.file],
+  ["cgroupns", "cgroup", NAMESPACES.cgroup.file],
+  ["time", "time", NAMESPACES.time.file],
+];
+
+function namespacesOf({ namespaces, mapUsers, mapGroups }: Wanted): Namespace[] {
+  const mapped = mapUsers.length + mapGroups.length > 0;
+  return KINDS.flatMap(([option, type, file]): Namespace[] => {
+    const value = namespaces[option] ?? defaultOf(option, mapped);
+    if (value === "host") return [];
+    if (isNewNamespace(option, value)) return [{ type }];
+    if (/^\d+$/.test(value)) return [{ type, path: `/proc/${value}/ns/${file}` }];
+    if (value.includes("/")) return [{ type, path: insidePath(value) }];
+    throw new ArgumentError(`--${option} is no file, no pid and none of its words: '${value}'`);
+  });
+}
+
+function defaultOf(option: NamespaceOption, mapped: boolean): string {
+  if (option === "net") return "none";
+  if (option === "userns") return mapped ? "auto" : geteuid() === 0 ? "host" : "one";
+  return option === "time" && !exists("/proc/self/ns/time") ? "host" : "new";
+}
+
+function isNewNamespace(option: NamespaceOption, value: string): boolean {
+  if (option === "net") return value === "none";
+  return option === "userns" ? value === "one" || value === "auto" : value === "new";
+}
+
+/** Whether this process is itself in a user namespace. */
+function isNested(): boolean {
+  return !/^ +0 +0 +4294967295\n$/.test(decode(readFile("/proc/self/uid_map")));
+}
+
+function exists(path: string): boolean {
+  try {
+    statx(path);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError) return false;
+    throw error;
+  }
+}
+
+// Ids ----------------------------------------------------------------------
+
+/** Id maps. */
+interface Maps {
+  users: IdMapping[];
+  groups: IdMapping[];
+}
+
+function mapsOf({ namespaces, mapUsers, mapGroups }: Wanted, user: Whose): Maps {
+  if (mapUsers.length + mapGroups.length > 0) {
+    return { users: mapUsers.map(parseMapping), groups: mapGroups.map(parseMapping) };
+  }
+  if (namespaces.userns !== "auto") {
+    return {
+      users: [{ containerID: user.uid, hostID: geteuid(), size: 1 }],
+      groups: [{ containerID: user.gid, hostID: getegid(), size: 1 }],
+    };
+  }
+  return {
+    users: subordinates("/etc/subuid", geteuid()),
+    groups: subordinates("/etc/subgid", getegid()),
+  };
+}
+
+function parseMapping(text: string): IdMapping {
+  const range = parseRange(text);
+  if (!range) throw new ArgumentError(`no inside:outside:count: '${text}'`);
+  return { containerID: range.inside, hostID: range.outside, size: range.count };
+}
+
+/** Our own id as 0, and from 1 on those that a file gives us; root's own id is not given away. */
+function subordinates(file: string, own: number): IdMapping[] {
+  try {
+    const { start, count } = subordinateIds(file, geteuid());
+    if (geteuid() === 0) return [{ containerID: 0, hostID: start, size: count }];
+    return [
+      { containerID: 0, hostID: own, size: 1 },
+      { containerID: 1, hostID: start, size: count },
+    ];
+  } catch (error) {
+    if (error instanceof RangeError) throw new ArgumentError(error.message);
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.syscall, error.errno, { step: `could not open '${file}'` });
+  }
+}
+
+/** Who runs the program. */
+interface Whose {
+  uid: number;
+  gid: number;
+  /** The groups that go with the name. */
+  groups: readonly number[];
+  /** What the root knows of the user. */
+  known: RootUser | undefined;
+}
+
+const ID = /^\d{1,10}$/;
+
+function whose({ user, rootfs }: Wanted, root: string): Whose {
+  if (user === undefined) {
+    const [uid, gid] = rootfs === undefined ? [geteuid(), getegid()] : [0, 0];
+    const known = rootfs === undefined ? undefined : findUser(root, "0");
+    return { uid, gid, groups: [], known };
+  }
+  const at = user.indexOf(":");
+  const [name, group] = at < 0 ? [user, undefined] : [user.slice(0, at), user.slice(at + 1)];
+  const known = findUser(root, name);
+  if (!known && !ID.test(name)) throw new ArgumentError(`no user '${name}' in ${root}/etc/passwd`);
+  const uid = known?.uid ?? parseId(name);
+  const gid = group === undefined ? known?.gid ?? 0 : groupOf(group, root);
+  return { uid, gid, groups: group === undefined ? known?.groups ?? [] : [], known };
+}
+
+function groupOf(group: string, root: string): number {
+  const gid = findGroup(root, group);
+  if (gid !== undefined) return gid;
+  if (ID.test(group)) return parseId(group);
+  throw new ArgumentError(`no group '${group}' in ${root}/etc/group`);
+}
+
+/** An id: 2^32 - 1 is none. */
+function parseId(text: string): number {
+  const id = Number(text);
+  if (id >= 2 ** 32 - 1) throw new ArgumentError(`no id: '${text}'`);
+  return id;
+}
+
+// The program --------------------------------------------------------------
+
+function processOf(want: Wanted, user: Whose, maps: Maps | undefined, copy: boolean): Process {
+  const root = copy ? "/" : realPath(want.rootfs!);
+  const oneId = maps && maps.groups.length === 1 && maps.groups[0]!.size === 1;
+  if (oneId && want.groups.length > 0) {
+    throw new ArgumentError("--group-add needs more than one group id: --userns=auto");
+  }
+  const named = want.groups.map((group) => groupOf(group, root));
+  const groups = oneId ? [] : [...new Set([...user.groups, ...named])];
+  const env = environmentOf(want, user, copy);
+  return {
+    cwd: insidePath(want.workdir ?? (copy ? currentDirectory() : "/")),
+    args: want.args.length > 0 ? want.args : [shellOf(env, copy)],
+    env,
+    user: {
+      uid: user.uid,
+      gid: user.gid,
+      ...(want.umask !== undefined && { umask: parseUmask(want.umask) }),
+      ...(groups.length > 0 && { additionalGids: groups }),
+    },
+    ...(want.ulimits.length > 0 && { rlimits: want.ulimits.map(parseUlimit) }),
+    noNewPrivileges: true,
+    ...(want.tty && { terminal: true }),
+  };
+}
+
+function shellOf(env: readonly string[], copy: boolean): string {
+  const shell = env.find((entry) => entry.startsWith("SHELL="))?.slice("SHELL=".length);
+  return copy && shell ? shell : "/bin/sh";
+}
+
+/** The last of several variables with one name counts. */
+function environmentOf(want: Wanted, user: Whose, copy: boolean): string[] {
+  const ours = decode(readFile("/proc/self/environ")).split("\0").filter(isVariable);
+  const found = new Map<string, string>();
+  const set = (entry: string): void => void found.set(entry.slice(0, entry.indexOf("=")), entry);
+  const add = (text: string): void => {
+    if (text.includes("=")) return set(text);
+    const own = ours.find((entry) => entry.startsWith(`${text}=`));
+    if (own !== undefined) set(own);
+  };
+  if (!want.clearEnv) ours.forEach(set);
+  if (!copy || want.user !== undefined) set(`HOME=${user.known?.home ?? "/"}`);
+  for (const file of want.envFiles) {
+    for (const line of decode(readFile(file)).split("\n")) {
+      if (line.trim() !== "" && !line.startsWith("#")) add(line);
+    }
+  }
+  for (const text of want.env) {
+    if (text === "" || text.startsWith("=")) throw new ArgumentError(`no name=value: '${text}'`);
+    add(text);
+  }
+  if (!found.has("PATH")) set("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  return [...found.values()];
+}
+
+function isVariable(entry: string): boolean {
+  return entry.indexOf("=") > 0;
+}
+
+function parseUmask(text: string): number {
+  if (!/^[0-7]{1,4}$/.test(text)) throw new ArgumentError(`no octal mode: '${text}'`);
+  return Number.parseInt(text, 8);
+}
+
+/** No limit, as the specification has it: the largest number of 64 bits, or the nearest there is. */
+const UNLIMITED = 2 ** 64;
+
+function parseUlimit(text: string): Rlimit {
+  const [, name, soft, hard = soft] = /^(\w+)=(\d+|unlimited)(?::(\d+|unlimited))?$/.exec(text) ??
+    [];
+  const type = `RLIMIT_${name?.toUpperCase()}`;
+  if (name === undefined) throw new ArgumentError(`no name=soft[:hard]: '${text}'`);
+  if (!Object.hasOwn(RLIMITS, type)) throw new ArgumentError(`no limit '${name}'`);
+  const value = (limit: string): number => limit === "unlimited" ? UNLIMITED : Number(limit);
+  return { type, soft: value(soft!), hard: value(hard!) };
+}

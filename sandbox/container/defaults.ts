@@ -1,0 +1,100 @@
+/**
+ * What a container has if nothing else is said.
+ *
+ * @module
+ */
+import type { Mount, NamespaceType } from "./oci.ts";
+
+/** The version of the specification that a configuration has. */
+export const OCI_VERSION = "1.2.0";
+
+/** What is not seen: of all that the kernel tells, the machine's own affairs. */
+export const MASKED_PATHS: readonly string[] = [
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/interrupts",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/sched_debug",
+  "/proc/scsi",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/sys/devices/virtual/powercap",
+  "/sys/firmware",
+];
+
+/** What is not written: of all that the kernel can be told, what concerns the machine. */
+export const READONLY_PATHS: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];
+
+const SAFE = ["nosuid", "noexec", "nodev"];
+/** The group of terminals, which exists nearly everywhere. */
+const TTY_GROUP = "gid=5";
+
+/** On what the mounts depend. */
+export interface MountDefaults {
+  /** Whether there is a new namespace of a kind. */
+  readonly isNew: (kind: NamespaceType) => boolean;
+  /** Whether the container is in a user namespace. */
+  readonly inUserNamespace: boolean;
+  /** Whether group 5 exists there. */
+  readonly hasTtyGroup: boolean;
+  /** Whether the root is a copy of the machine, whose /run and /tmp stay outside. */
+  readonly copy: boolean;
+}
+
+/**
+ * The mounts of a container.
+ *
+ * In a user namespace a file system that shows a namespace of the machine can't be
+ * made anew: what the machine has is bound then.
+ */
+export function defaultMounts(
+  { isNew, inUserNamespace, hasTtyGroup, copy }: MountDefaults,
+): Mount[] {
+  const may = (kind: NamespaceType): boolean => isNew(kind) || !inUserNamespace;
+  const bound = (path: string, ...options: string[]): Mount => ({
+    destination: path,
+    type: "bind",
+    source: path,
+    options: ["rbind", "rprivate", ...options],
+  });
+  const made = (destination: string, type: string, ...options: string[]): Mount => ({
+    destination,
+    type,
+    source: type,
+    options,
+  });
+  const mounts = [
+    may("pid") ? made("/proc", "proc", ...SAFE) : bound("/proc"),
+    made("/dev", "tmpfs", "nosuid", "noexec", "mode=755", "size=65536k"),
+    made(
+      "/dev/pts",
+      "devpts",
+      "nosuid",
+      "noexec",
+      "newinstance",
+      "ptmxmode=0666",
+      "mode=0620",
+      ...hasTtyGroup ? [TTY_GROUP] : [],
+    ),
+    made("/dev/shm", "tmpfs", ...SAFE, "mode=1777"),
+    ...may("ipc") ? [made("/dev/mqueue", "mqueue", ...SAFE)] : [],
+    may("network") ? made("/sys", "sysfs", ...SAFE, "ro") : bound("/sys", "rro"),
+    ...may("network") && may("cgroup")
+      ? [made("/sys/fs/cgroup", "cgroup", ...SAFE, "relatime", "ro")]
+      : [],
+  ];
+  if (!copy) return mounts;
+  return [
+    ...mounts,
+    made("/run", "tmpfs", "nosuid", "nodev", "mode=755"),
+    made("/tmp", "tmpfs", "nosuid", "nodev", "mode=1777"),
+  ];
+}

@@ -1,0 +1,62 @@
+/**
+ * What a container depends on of the machine where it runs, looked at before
+ * anything is done.
+ *
+ * @module
+ */
+import { decode } from "../../ffi/bytes.ts";
+import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
+import { readdir } from "../../ffi/dirent.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { readFile } from "../../ffi/file.ts";
+import { statx } from "../../ffi/stat.ts";
+import { getegid, geteuid, readlink } from "../../ffi/unistd.ts";
+import type { Files } from "./layers.ts";
+import { type MountEntry, readMounts } from "./mount_table.ts";
+
+/** A machine, and who runs a container on it. */
+export interface Machine {
+  /** The effective user id. */
+  readonly uid: number;
+  /** The effective group id. */
+  readonly gid: number;
+  /** Whether this process is in a user namespace of its own. */
+  readonly nested: boolean;
+  /** The files. */
+  readonly files: Files;
+  /** The mounts that can be reached, each before those below it. */
+  mounts(): readonly MountEntry[];
+}
+
+/** This machine. */
+export function thisMachine(): Machine {
+  return {
+    uid: geteuid(),
+    gid: getegid(),
+    nested: !/^ +0 +0 +4294967295\n$/.test(decode(readFile("/proc/self/uid_map"))),
+    files: { stat, list, readlink },
+    mounts: readMounts,
+  };
+}
+
+const [S_IFMT, S_IFDIR, S_IFREG, S_IFLNK] = [0o170000, 0o040000, 0o100000, 0o120000];
+const KINDS = new Map([[S_IFDIR, "directory"], [S_IFREG, "file"], [S_IFLNK, "link"]]);
+
+function stat(path: string): ReturnType<Files["stat"]> {
+  try {
+    const { mode, uid, gid } = statx(path, AT_SYMLINK_NOFOLLOW);
+    return { kind: KINDS.get(mode & S_IFMT) ?? "other", mode: mode & ~S_IFMT, uid, gid };
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdir(path).sort();
+  } catch (error) {
+    if (error instanceof SyscallError) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The mounts of this process that can be reached by a path, see
+ * proc_pid_mountinfo(5).
+ *
+ * @module
+ */
+import { decode } from "../../ffi/bytes.ts";
+import {
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+} from "../../ffi/constants/mount.ts";
+import { readFile } from "../../ffi/file.ts";
+
+/** A mount. */
+export interface MountEntry {
+  /** Where it is mounted. */
+  readonly path: string;
+  /** The type of the file system. */
+  readonly type: string;
+  /** Attributes that a copy of its files is to have, too: `MOUNT_ATTR_*`. */
+  readonly attributes: number;
+}
+
+const KEPT: Readonly<Record<string, number>> = {
+  nosuid: MOUNT_ATTR_NOSUID,
+  nodev: MOUNT_ATTR_NODEV,
+  noexec: MOUNT_ATTR_NOEXEC,
+};
+
+/** The mounts that can be reached, each before those below it. */
+export function readMounts(): MountEntry[] {
+  return reachable(decode(readFile("/proc/self/mountinfo")));
+}
+
+/** Those of the text that can be reached: others are hidden by what is mounted over them. */
+export function reachable(text: string): MountEntry[] {
+  const mounts = text.split("\n").filter((line) => line !== "").map(parse);
+  const ids = new Set(mounts.map(({ id }) => id));
+  const children = Map.groupBy(mounts, ({ id, parent }) => id === parent ? "" : parent);
+  const found: MountEntry[] = [];
+  const visit = (mount: Parsed): void => {
+    const below = children.get(mount.id) ?? [];
+    // The last one that lies on all of this mount hides it, and what is below it.
+    const cover = below.findLast(({ path }) => path === mount.path);
+    if (cover) return visit(cover);
+    found.push(mount);
+    below.forEach((child, i) => {
+      const later = below.slice(i + 1);
+      if (!later.some(({ path }) => isWithin(child.path, path))) visit(child);
+    });
+  };
+  const top = mounts.findLast(({ id, parent, path }) =>
+    path === "/" && (!ids.has(parent) || id === parent)
+  );
+  if (top) visit(top);
+  return found.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+interface Parsed extends MountEntry {
+  readonly id: string;
+  readonly parent: string;
+}
+
+function parse(line: string): Parsed {
+  // id parent major:minor root path options [tags...] - type source options
+  const [id, parent, , , path, options] = line.split(" ") as [string, string, ...string[]];
+  const [type] = line.slice(line.indexOf(" - ") + 3).split(" ");
+  let attributes = 0;
+  for (const option of options!.split(",")) attributes |= KEPT[option] ?? 0;
+  return { id, parent, path: unescape(path!), type: type!, attributes };
+}
+
+/** Blanks, and backslashes, are written in octal. */
+function unescape(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 8)));
+}
+
+/** Whether a path is another one, or lies below it. */
+export function isWithin(path: string, directory: string): boolean {
+  return path === directory || directory === "/" || path.startsWith(`${directory}/`);
+}

@@ -1,0 +1,143 @@
+/**
+ * What is mounted in a container: each mount is made before the root changes,
+ * from where its source can be seen, and attached afterwards, when nothing but
+ * the root is left to attach it to.
+ *
+ * @module
+ */
+import { SyscallError } from "../../ffi/errno.ts";
+import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
+import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts";
+import type { Builder } from "../../ffi/plan/builder.ts";
+import type { Cell } from "../../ffi/plan/step.ts";
+import { statx } from "../../ffi/stat.ts";
+import {
+  attach,
+  copyMount,
+  type FilesystemOption,
+  makeFilesystem,
+  openPlace,
+  type PlaceKind,
+  setAttributes,
+} from "../mount_api.ts";
+import { type MountOptions, parseMountOptions } from "./mount_options.ts";
+import { isWithin } from "./mount_table.ts";
+import type { Mount } from "./oci.ts";
+
+/** A mount, as it is to be made. */
+export interface MountSpec extends MountOptions {
+  /** Where, inside. */
+  readonly destination: string;
+  /** What is there already if it is to be bound, or the type of a new file system. */
+  readonly source: { readonly bind: string } | { readonly type: string; readonly source?: string };
+  /** What it can be attached to. */
+  readonly kind: PlaceKind;
+}
+
+/** A mount that has a descriptor. */
+export interface MadeMount {
+  /** What it is. */
+  readonly spec: MountSpec;
+  /** Its descriptor. */
+  readonly fd: Cell;
+}
+
+/**
+ * What a mount of a configuration comes to.
+ *
+ * @throws {RangeError} when an option can't be had
+ * @throws {SyscallError} when there is no such source
+ */
+export function mountSpec({ destination, type, source, options = [] }: Mount): MountSpec {
+  const parsed = parseMountOptions(options);
+  if (type === "bind" || parsed.bind) {
+    const [option] = parsed.data;
+    if (option) throw new RangeError(`mount ${destination}: no option '${option[0]}' of a bind`);
+    const bound = source ?? "/";
+    return { ...parsed, destination, source: { bind: bound }, kind: kindOf(bound, destination) };
+  }
+  const named = source === undefined ? {} : { source };
+  return { ...parsed, destination, source: { type: type ?? "none", ...named }, kind: "directory" };
+}
+
+function kindOf(path: string, destination: string): PlaceKind {
+  const [S_IFMT, S_IFDIR] = [0o170000, 0o040000];
+  try {
+    return (statx(path).mode & S_IFMT) === S_IFDIR ? "directory" : "file";
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const step = `cannot mount ${path} on ${destination}`;
+    throw new SyscallError(error.syscall, error.errno, { path, step });
+  }
+}
+
+/** Copies a mount that is to be bound; a descriptor. */
+export function copySource(p: Builder, spec: MountSpec): Cell {
+  const { destination, source, bind, own, all, propagation = MS_PRIVATE | MS_REC } = spec;
+  const from = "bind" in source ? source.bind : "";
+  const message = `cannot mount ${from} on ${destination}`;
+  const fd = copyMount(p, AT_FDCWD, from, { recursive: bind === "rbind" }, {
+    why: "a copy of the mount, of which only we know",
+    message,
+  });
+  const spreads = (propagation & MS_REC) !== 0;
+  const type = propagation & ~MS_REC;
+  setAttributes(p, fd, { ...all, ...(spreads && { propagation: type }), recursive: true }, {
+    why: "what is mounted below it is meant, too",
+    message,
+  });
+  if (own.set || own.clear || !spreads) {
+    setAttributes(p, fd, { ...own, ...(!spreads && { propagation: type }) }, { message });
+  }
+  return fd;
+}
+
+/** Makes a file system; a descriptor. */
+export function makeMount(p: Builder, { destination, source, own, all, data }: MountSpec): Cell {
+  if (!("type" in source)) throw new TypeError(`${destination} is bound`);
+  const options: FilesystemOption[] = source.source === undefined
+    ? [...data]
+    : [["source", source.source], ...data];
+  return makeFilesystem(p, source.type, options, own.set | all.set, {
+    why: `for ${destination}`,
+    message: `cannot mount ${source.type} on ${destination}`,
+  });
+}
+
+/** Where mounts are attached. */
+export interface Places {
+  /** The directory from which a path inside is looked up, and the path from there. */
+  find(path: string): { readonly root: Cell; readonly path: string };
+  /** That a mount is attached there; `fresh` if nobody else has put links in it. */
+  add(path: string, mount: Cell, fresh: boolean): void;
+}
+
+/**
+ * A path inside is looked up from the root; below a file system that was made
+ * here, from that one: whatever somebody makes of the path to it meanwhile, what
+ * is meant to lie in /proc lies in the /proc that was mounted.
+ */
+export function places(root: Cell): Places {
+  let mounted = [{ path: "/", mount: root, fresh: false }];
+  return {
+    find: (path) => {
+      const { path: base, mount, fresh } = mounted.findLast((each) => isWithin(path, each.path))!;
+      return fresh ? { root: mount, path: path.slice(base.length) } : { root, path };
+    },
+    add: (path, mount, fresh) => {
+      mounted = mounted.filter((each) => each.path === "/" || !isWithin(each.path, path));
+      mounted.push({ path, mount, fresh });
+    },
+  };
+}
+
+/** Attaches a mount where it belongs. */
+export function attachMount(p: Builder, at: Places, { spec, fd }: MadeMount): void {
+  const { destination, kind, source } = spec;
+  const message = `cannot mount ${"bind" in source ? source.bind : source.type} on ${destination}`;
+  const { root, path } = at.find(destination);
+  const place = openPlace(p, root, path, kind, message);
+  attach(p, fd, place, { why: `there is ${destination}`, message });
+  p.call("close", [place]);
+  at.add(destination, fd, !("bind" in source) && source.type !== "overlay");
+}

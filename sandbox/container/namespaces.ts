@@ -1,0 +1,35 @@
+/**
+ * The namespaces of a container: some are joined, the others made.
+ *
+ * @module
+ */
+import type { Builder } from "../../ffi/plan/builder.ts";
+import { enter, openNamespaces } from "../enter.ts";
+import { forkMapper, mapGroup, mapUser, outsideIds } from "../idmap.ts";
+import { namespaceFlags } from "../namespaces.ts";
+import type { Refusals } from "../refusal.ts";
+import type { Container } from "./resolve.ts";
+
+/** Enters the namespaces that are there already. */
+export function joinNamespaces(p: Builder, { joined }: Container, refusal: Refusals): void {
+  if (joined.size === 0) return;
+  const want = { namespaces: joined };
+  enter(p, want, openNamespaces(p, want, refusal), refusal);
+}
+
+/** Makes the others, with the ids of a new user namespace. */
+export function makeNamespaces(p: Builder, { made, ids }: Container, refusal: Refusals): void {
+  if (made.size === 0) return;
+  const outside = ids && "user" in ids ? outsideIds(p) : undefined;
+  const mapper = ids && "ranges" in ids ? forkMapper(p, ids.ranges) : undefined;
+  const message = "cannot make namespaces";
+  p.call("unshare", [namespaceFlags(made)], {
+    why: "move into new namespaces",
+    message,
+    ...refusal.on(message),
+  });
+  mapper?.run();
+  if (!ids || !("user" in ids)) return;
+  mapUser(p, ids.user, outside!.uid, refusal);
+  mapGroup(p, ids.group, outside!.gid);
+}

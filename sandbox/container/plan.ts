@@ -1,0 +1,135 @@
+/**
+ * A container as a plan.
+ *
+ * @module
+ */
+import { EINVAL } from "../../ffi/constants/errno.ts";
+import { type Builder, plan } from "../../ffi/plan/builder.ts";
+import { execvp } from "../../ffi/plan/execvp.ts";
+import type { Cell, Plan } from "../../ffi/plan/step.ts";
+import { SIGNALS } from "../../ffi/constants/signal.ts";
+import { nameDomain, nameHost } from "../hostname.ts";
+import { passDescriptors } from "../inherit.ts";
+import { missingKind } from "../kernel.ts";
+import { raiseLoopback } from "../loopback.ts";
+import { setPropagation } from "../mounts.ts";
+import { noNewPrivileges } from "../privileges.ts";
+import { nameProcess } from "../program.ts";
+import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
+import { limitResource, type ResourceLimit } from "../rlimits.ts";
+import { setClocks } from "../time.ts";
+import { dieWithParent, restoreMask } from "../waiter.ts";
+import { becomeRoot, becomeUser, setUmask } from "./identity.ts";
+import { startInit } from "./init.ts";
+import { type Machine, thisMachine } from "./machine.ts";
+import { joinNamespaces, makeNamespaces } from "./namespaces.ts";
+import type { Config, Process, Rlimit } from "./oci.ts";
+import { type Container, resolve } from "./resolve.ts";
+import { changeDirectory, changeRoot, copyRoot, makeRoot } from "./root.ts";
+import {
+  becomeSupervisor,
+  runStage,
+  startProcess,
+  supervise,
+  type Supervisor,
+} from "./supervisor.ts";
+
+/** What is wanted beside the configuration. */
+export interface ContainerOptions {
+  /** The name with which messages begin. */
+  readonly name?: string;
+  /** Where it is to run. */
+  readonly machine?: Machine;
+}
+
+/**
+ * The plan of a container.
+ *
+ * @param config what it is; it must be valid, see `supported.ts`
+ * @throws {RangeError} when it can't be had
+ * @throws {SyscallError} when something outside that it needs can't be looked at
+ */
+export function containerPlan(
+  config: Config,
+  { name = "denspace", machine = thisMachine() }: ContainerOptions = {},
+): Plan {
+  const container = resolve(config, machine);
+  const { made, init, timeout } = container;
+  const ownsMounts = made.has("mount");
+  return plan(name, (p) => {
+    nameProcess(p, "denspace");
+    const refusal = refusals(p, name, [
+      missingKind(made, EINVAL),
+      ...(made.has("user") ? [NO_MORE_USER_NAMESPACES, USER_NAMESPACES_REFUSED] : []),
+    ]);
+    const supervisor = becomeSupervisor(p, 0);
+    const processes = runStage(p, supervisor, () => {
+      dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
+      joinNamespaces(p, container, refusal);
+      makeNamespaces(p, container, refusal);
+      setClocks(p, clocksOf(config));
+      const sources = ownsMounts ? copyRoot(p, container) : undefined;
+      if (ownsMounts) setPropagation(p, "slave");
+      becomeRoot(p, container);
+      setUmask(p, 0);
+      p.call("chdir", ["/"], { why: "no process keeps a directory of the old root" });
+      return {
+        init: init ? startInit(p, (work) => startReaper(p, supervisor, work)) : undefined,
+        program: startProcess(p, "program", "only a child is in the new pid namespace", () => {
+          dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
+          const root = sources ? makeRoot(p, container, sources) : undefined;
+          if (root) changeRoot(p, container, root);
+          nameMachine(p, container);
+          if (made.has("net")) raiseLoopback(p);
+          for (const limit of container.process.rlimits ?? []) {
+            limitResource(p, toLimit(limit));
+          }
+          becomeUser(p, container);
+          // A change of ids clears the parent death signal.
+          dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
+          changeDirectory(p, container.process.cwd);
+          setUmask(p, container.process.user.umask ?? 0o022);
+          if (container.process.noNewPrivileges) noNewPrivileges(p);
+          passDescriptors(p, {});
+          restoreMask(p, supervisor.mask);
+          runProgram(p, container.process);
+        }),
+      };
+    });
+    supervise(p, supervisor, processes, { timeout }, () => {});
+    refusal.write();
+  });
+}
+
+function startReaper(p: Builder, { self }: Supervisor, work: () => void): Cell {
+  return startProcess(p, "init", "process 1 reaps processes whose parent has ended", () => {
+    dieWithParent(p, self, SIGNALS.SIGKILL);
+    work();
+  });
+}
+
+function nameMachine(p: Builder, { config }: Container): void {
+  if (config.hostname !== undefined) nameHost(p, config.hostname);
+  if (config.domainname !== undefined) nameDomain(p, config.domainname);
+}
+
+/** A limit of the specification, which has no word for none: it is the largest number of 64 bits. */
+function toLimit({ type, soft, hard }: Rlimit): ResourceLimit {
+  const value = (limit: number): bigint => limit >= 2 ** 64 ? 2n ** 64n - 1n : BigInt(limit);
+  return { type: type as ResourceLimit["type"], soft: value(soft), hard: value(hard) };
+}
+
+function clocksOf({ linux }: Config): Parameters<typeof setClocks>[1] {
+  const seconds = (clock: string): bigint | undefined => {
+    const offset = linux?.timeOffsets?.[clock];
+    return offset && BigInt(offset.secs ?? 0);
+  };
+  return { monotonic: seconds("monotonic"), boottime: seconds("boottime") };
+}
+
+function runProgram(p: Builder, { args = [], env = [] }: Process): void {
+  // The word before the arguments is for the shell, if this is a script.
+  const argv = p.cell("argv", 8 * (args.length + 2), [0, ...args, 0]);
+  const envp = p.control("add", [{ list: env }, 0]);
+  execvp(p, args[0]!, p.control("add", [{ addressOf: argv }, 8]), envp);
+}

@@ -1,0 +1,168 @@
+/**
+ * What a configuration comes to on a machine: nothing is left to be found out but
+ * what only the kernel knows.
+ *
+ * @module
+ */
+import type { IdRanges } from "../idmap.ts";
+import type { IdRange } from "../idranges.ts";
+import type { NamespaceName } from "../namespaces.ts";
+import { DIE_WITH_PARENT, DIFF, INIT, LAYERS, TIMEOUT } from "./annotations.ts";
+import { cgroupMounts } from "./cgroups.ts";
+import { type Layer, type Layers, machineLayers } from "./layers.ts";
+import type { Machine } from "./machine.ts";
+import { type MountSpec, mountSpec } from "./mounts.ts";
+import { isWithin } from "./mount_table.ts";
+import type { Config, IdMapping, NamespaceType, Process } from "./oci.ts";
+
+/** A container, as it is to be made here. */
+export interface Container {
+  /** The configuration. */
+  readonly config: Config;
+  /** The program. */
+  readonly process: Process;
+  /** The namespaces to make. */
+  readonly made: ReadonlySet<NamespaceName>;
+  /** The namespaces to join, by their files. */
+  readonly joined: ReadonlyMap<NamespaceName, string>;
+  /** The ids of a new user namespace. */
+  readonly ids: Ids | undefined;
+  /** Whether it is in a user namespace, of its own or not. */
+  readonly inUserNamespace: boolean;
+  /** What is attached to the root, in this order. */
+  readonly mounts: readonly (MountSpec | Layer)[];
+  /** The root, unless it is a directory as it is. */
+  readonly layers: Layers | undefined;
+  /** The directory in which layers are kept; none if they vanish. */
+  readonly keep: string | undefined;
+  /** Whether there is a process 1 beside the program. */
+  readonly init: boolean;
+  /** Whether it is said what was changed. */
+  readonly diff: boolean;
+  /** Whether it ends with what started it. */
+  readonly dieWithParent: boolean;
+  /** After how many seconds it is ended. */
+  readonly timeout: number | undefined;
+}
+
+/** The ids of a user namespace: our own one, which we may write, or ranges. */
+export type Ids =
+  | { readonly user: number; readonly group: number }
+  | { readonly ranges: IdRanges };
+
+const KINDS: Readonly<Record<NamespaceType, NamespaceName>> = {
+  pid: "pid",
+  network: "net",
+  mount: "mount",
+  ipc: "ipc",
+  uts: "uts",
+  user: "user",
+  cgroup: "cgroup",
+  time: "time",
+};
+
+/**
+ * What a configuration, which is valid, comes to.
+ *
+ * @throws {RangeError} when it can't be had
+ * @throws {SyscallError} when something outside can't be looked at
+ */
+export function resolve(config: Config, machine: Machine): Container {
+  const { linux = {}, annotations = {} } = config;
+  const process = config.process!;
+  const made = new Set<NamespaceName>();
+  const joined = new Map<NamespaceName, string>();
+  for (const { type, path } of linux.namespaces ?? []) {
+    if (path === undefined) made.add(KINDS[type]);
+    else joined.set(KINDS[type], path);
+  }
+  const inUserNamespace = machine.nested || made.has("user") || joined.has("user");
+  const specs = (config.mounts ?? [])
+    .flatMap((mount) => mount.type === "cgroup" ? cgroupMounts(mount) : [mount])
+    .map(mountSpec);
+  const { [LAYERS]: keep, [TIMEOUT]: timeout } = annotations;
+  const layers = keep === undefined
+    ? undefined
+    : layersOf(config.root!.path, specs, process.cwd, machine, inUserNamespace);
+  return {
+    config,
+    process,
+    made,
+    joined,
+    ids: made.has("user") ? idsOf(linux.uidMappings, linux.gidMappings, machine) : undefined,
+    inUserNamespace,
+    layers,
+    mounts: [
+      ...layers?.layers.slice(1) ?? [],
+      ...withDirectory(specs, process.cwd, layers, machine),
+    ],
+    keep: keep === "tmpfs" ? undefined : keep,
+    init: annotations[INIT] === "true",
+    diff: annotations[DIFF] === "true",
+    dieWithParent: annotations[DIE_WITH_PARENT] === "true",
+    timeout: timeout === undefined ? undefined : Number(timeout),
+  };
+}
+
+function layersOf(
+  root: string,
+  specs: readonly MountSpec[],
+  directory: string,
+  machine: Machine,
+  split: boolean,
+): Layers {
+  if (root === "/") {
+    const { files } = machine;
+    const covered = specs.map(({ destination }) => destination);
+    return machineLayers({ mounts: machine.mounts(), files, split }, covered, directory);
+  }
+  const owner = machine.files.stat(root) ?? { mode: 0o755, uid: 0, gid: 0 };
+  return {
+    layers: [{ place: "/", lower: root, kind: "directory", attributes: 0, owner, required: true }],
+  };
+}
+
+/** In a copy of the machine the working directory is there, even in a /tmp that is new. */
+function withDirectory(
+  specs: readonly MountSpec[],
+  directory: string,
+  layers: Layers | undefined,
+  { files }: Machine,
+): (MountSpec | Layer)[] {
+  const over = specs.findLastIndex(({ destination }) => isWithin(directory, destination));
+  const spec = specs[over];
+  const owner = files.stat(directory);
+  const isNew = spec !== undefined && "type" in spec.source && spec.source.type === "tmpfs" &&
+    !isWithin(directory, "/dev");
+  // The lower directory of a copy of the machine is where its place is.
+  const root = layers?.layers[0];
+  const copies = root && (root.lower === undefined || root.lower === "/");
+  if (!copies || !isNew || owner?.kind !== "directory") return [...specs];
+  const layer: Layer = {
+    place: directory,
+    lower: directory,
+    kind: "directory",
+    attributes: 0,
+    owner,
+    required: true,
+  };
+  return [...specs.slice(0, over + 1), layer, ...specs.slice(over + 1)];
+}
+
+function idsOf(
+  users: readonly IdMapping[] = [],
+  groups: readonly IdMapping[] = [],
+  { uid, gid }: Machine,
+): Ids {
+  const [user, group] = [users.map(toRange), groups.map(toRange)];
+  const isOwn = (ranges: IdRange[], id: number): boolean =>
+    ranges.length === 1 && ranges[0]!.count === 1 && ranges[0]!.outside === id;
+  if (isOwn(user, uid) && isOwn(group, gid)) {
+    return { user: user[0]!.inside, group: group[0]!.inside };
+  }
+  return { ranges: { users: user, groups: group } };
+}
+
+function toRange({ containerID, hostID, size }: IdMapping): IdRange {
+  return { inside: containerID, outside: hostID, count: size };
+}

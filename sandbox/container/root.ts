@@ -1,0 +1,173 @@
+/**
+ * The root of a container, with all that is mounted in it.
+ *
+ * @module
+ */
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from "../../ffi/constants/fcntl.ts";
+import {
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+} from "../../ffi/constants/mount.ts";
+import type { Builder } from "../../ffi/plan/builder.ts";
+import type { Cell } from "../../ffi/plan/step.ts";
+import { EPERM } from "../../ffi/constants/errno.ts";
+import { copyMount, openInRoot, setAttributes } from "../mount_api.ts";
+import { pivotRoot } from "../root.ts";
+import { copyDevices, type Devices, fillDev, mustBeDevice } from "./dev.ts";
+import type { Layer } from "./layers.ts";
+import { makeReadonly, mask } from "./masks.ts";
+import {
+  attachMount,
+  copySource,
+  makeMount,
+  type MountSpec,
+  type Places,
+  places,
+} from "./mounts.ts";
+import { attachLayer, makeLayers, openLayers, withinLayers } from "./overlay.ts";
+import type { Container } from "./resolve.ts";
+
+/** What is copied of the machine before the ids change. */
+export interface Sources {
+  /** The root, if it is a directory as it is. */
+  readonly root: Cell | undefined;
+  /** What is bound. */
+  readonly binds: ReadonlyMap<MountSpec, Cell>;
+}
+
+/** Copies what the container gets of the machine: whoever runs it may reach that. */
+export function copyRoot(p: Builder, { config, layers, mounts }: Container): Sources {
+  const binds = mounts.filter((mount): mount is MountSpec =>
+    "source" in mount && "bind" in mount.source
+  );
+  return {
+    root: layers ? undefined : copyRootDirectory(p, config.root!),
+    binds: new Map(binds.map((spec) => [spec, copySource(p, spec)])),
+  };
+}
+
+function copyRootDirectory(
+  p: Builder,
+  { path, readonly }: NonNullable<Container["config"]["root"]>,
+): Cell {
+  const message = `cannot mount the root ${path}`;
+  const root = copyMount(p, AT_FDCWD, path, {}, { why: "the root, as it is", message });
+  const set = readonly ? MOUNT_ATTR_RDONLY : 0;
+  setAttributes(p, root, { set, propagation: MS_PRIVATE, recursive: true }, {
+    why: "what is mounted there is not seen outside",
+    message,
+  });
+  return root;
+}
+
+/** A root that can be changed to. */
+export interface Root {
+  /** Its mount. */
+  readonly mount: Cell;
+  /** The mounts in it, in the order in which they are attached. */
+  readonly mounts: readonly { readonly mount: MountSpec | Layer; readonly fd: Cell }[];
+  /** What is attached in a new /dev. */
+  readonly devices: Devices;
+}
+
+/** Makes all mounts, while the machine can be seen. */
+export function makeRoot(p: Builder, container: Container, { root, binds }: Sources): Root {
+  const { layers, mounts, keep, inUserNamespace } = container;
+  const devices = mounts.some(isDev) ? copyDevices(p) : new Map<string, Cell>();
+  const made = new Map<MountSpec | Layer, Cell>(binds);
+  for (const mount of mounts) {
+    if ("source" in mount && "type" in mount.source) made.set(mount, makeMount(p, mount));
+  }
+  if (layers) {
+    const directory = openLayers(p, keep);
+    const more = mounts.filter(isLayer).filter((layer) => !layers.layers.includes(layer));
+    const all = { ...layers, layers: [...layers.layers, ...more] };
+    withinLayers(p, directory, keep !== undefined, () => {
+      for (const { layer, fd } of makeLayers(p, all, directory, inUserNamespace)) {
+        made.set(layer, fd);
+      }
+    });
+  }
+  return {
+    mount: root ?? made.get(layers!.layers[0]!)!,
+    mounts: mounts.map((mount) => ({ mount, fd: made.get(mount)! })),
+    devices,
+  };
+}
+
+/** Changes to the root and attaches all mounts, when there is nothing else to attach them to. */
+export function changeRoot(p: Builder, { config, layers }: Container, root: Root): void {
+  const { maskedPaths = [], readonlyPaths = [], rootfsPropagation } = config.linux ?? {};
+  const readonly = config.root?.readonly === true && !layers;
+  pivotRoot(p, root.mount);
+  if (readonly) allowMountPoints(p, root.mount);
+
+  const at = places(root.mount);
+  for (const { mount, fd } of root.mounts) {
+    if (isLayer(mount)) {
+      attachLayer(p, at, { layer: mount, fd });
+      continue;
+    }
+    attachMount(p, at, { spec: mount, fd });
+    if (isDev(mount)) fillDev(p, fd, root.devices);
+  }
+  for (const path of readonlyPaths) makeReadonly(p, at, path);
+  if (maskedPaths.length > 0) {
+    const devnull = openDevnull(p, at, root.devices);
+    for (const path of maskedPaths) mask(p, at, path, devnull);
+  }
+  const propagation = PROPAGATIONS[rootfsPropagation ?? ""] ?? 0;
+  if (readonly || propagation !== 0) {
+    setAttributes(p, root.mount, { set: readonly ? MOUNT_ATTR_RDONLY : 0, propagation }, {
+      why: "now that all is there",
+      message: "cannot make the root read-only",
+    });
+  }
+}
+
+const PROPAGATIONS: Readonly<Record<string, number>> = {
+  private: MS_PRIVATE,
+  slave: MS_SLAVE,
+  shared: MS_SHARED,
+  unbindable: MS_UNBINDABLE,
+};
+
+/** Has mount points be made in a root that will be read-only. */
+function allowMountPoints(p: Builder, root: Cell): void {
+  setAttributes(p, root, { clear: MOUNT_ATTR_RDONLY }, {
+    why: "what is missing to mount on is made",
+    message: "cannot make mount points",
+    accept: [EPERM], // it was read-only before
+  });
+}
+
+function openDevnull(p: Builder, at: Places, devices: Devices): Cell {
+  const own = devices.get("null");
+  if (own) return own;
+  const message = "cannot open /dev/null to mask files";
+  const { root, path } = at.find("/dev/null");
+  const fd = openInRoot(p, root, path, { message });
+  mustBeDevice(p, fd, 1, 3, message);
+  return fd;
+}
+
+/** Changes to the working directory: one in the root, not one that a link of /proc leads to. */
+export function changeDirectory(p: Builder, path: string): void {
+  const message = `cannot change to the directory ${path}`;
+  const root = p.call("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0], { message });
+  const fd = openInRoot(p, root, path, { message });
+  p.call("fchdir", [fd], { message });
+}
+
+function isLayer(mount: MountSpec | Layer): mount is Layer {
+  return "place" in mount;
+}
+
+/** Whether a mount is a /dev that is to be filled. */
+function isDev(mount: MountSpec | Layer): boolean {
+  return "source" in mount && mount.destination === "/dev" && "type" in mount.source &&
+    mount.source.type === "tmpfs";
+}

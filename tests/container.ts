@@ -1,0 +1,195 @@
+/**
+ * Containers for tests: a root with a static busybox, and `denspace run` in it, as
+ * root and as an ordinary user.
+ *
+ * @module
+ */
+import { dirname, fromFileUrl, join } from "../scripts/std.ts";
+
+const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const TIMEOUT = 60_000;
+const AS_ROOT = Deno.uid() === 0;
+
+/** Who runs a command: uid 0, or an ordinary user. */
+export type Account = "root" | "user";
+
+/** The accounts that tests can be run as. */
+export const ACCOUNTS: readonly Account[] = AS_ROOT ? ["root", "user"] : ["user"];
+
+/** The ids of the ordinary user. */
+export const USER = AS_ROOT ? 1000 : Deno.uid()!;
+
+/** What a command came to. */
+export interface Result {
+  /** Its exit status. */
+  readonly code: number;
+  /** The signal that killed it. */
+  readonly signal: Deno.Signal | null;
+  /** What it wrote to standard output. */
+  readonly stdout: string;
+  /** What it wrote to standard error. */
+  readonly stderr: string;
+}
+
+/** How a command is run. */
+export interface Running {
+  /** Who runs it; whoever runs the tests if absent. */
+  readonly as?: Account;
+  /** Its standard input; nothing if absent. */
+  readonly stdin?: string;
+  /** Where. */
+  readonly cwd?: string;
+  /** Variables beside PATH. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What the tests of containers need, and this machine lacks. */
+export function missing(): string | undefined {
+  for (const command of ["busybox", "setpriv", "unshare"]) {
+    if (!find(command)) return command;
+  }
+  const { success } = new Deno.Command(find("unshare")!, {
+    args: ["-Urpf", "--mount-proc", "true"],
+    stdout: "null",
+    stderr: "null",
+    ...ids("user"),
+  }).outputSync();
+  return success ? undefined : "user namespaces";
+}
+
+const MISSING = missing();
+
+/** Registers a test, for each account, that is ignored where containers can't be run. */
+export function test(
+  name: string,
+  fn: (account: Account) => Promise<void>,
+  accounts: readonly Account[] = ["root", "user"],
+): void {
+  for (const account of accounts) {
+    const lacks = account === "root" && !AS_ROOT ? "root" : MISSING;
+    Deno.test({
+      name: `${account}: ${name}${lacks === undefined ? "" : ` (needs ${lacks})`}`,
+      ignore: lacks !== undefined,
+      fn: () => fn(account),
+    });
+  }
+}
+
+/** The path of a command. */
+export function find(command: string): string | undefined {
+  return PATH.split(":").map((directory) => join(directory, command)).find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** A directory that the ordinary user may use, removed when it is disposed of. */
+export function scratch(): { readonly path: string } & Disposable {
+  const path = Deno.makeTempDirSync({ prefix: "denspace-run-" });
+  Deno.chmodSync(path, 0o777);
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+/** Commands of busybox that a root has. */
+const APPLETS = ("sh cat cp ls ps id mount umount hostname touch mkdir rm rmdir ln mv echo kill " +
+  "sleep stat find sort readlink chmod chown mknod test env pwd true false grep head tail wc tty " +
+  "stty dd ipcs ip ping trap nc tr cut seq xargs sed awk uname date nproc ulimit dirname").split(
+    " ",
+  );
+
+/** Makes a root with a busybox at a path. */
+export function makeRoot(path: string): string {
+  for (const name of ["bin", "etc", "tmp", "root", "home"]) {
+    Deno.mkdirSync(join(path, name), { recursive: true });
+  }
+  Deno.copyFileSync(find("busybox")!, join(path, "bin/busybox"));
+  for (const applet of APPLETS) Deno.symlinkSync("busybox", join(path, "bin", applet));
+  Deno.writeTextFileSync(
+    join(path, "etc/passwd"),
+    "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv/web:/bin/sh\n",
+  );
+  Deno.writeTextFileSync(join(path, "etc/group"), "root:x:0:\nweb:x:34:\nextra:x:77:web\n");
+  // Who runs a container as an ordinary user makes the mount points, so owns the root.
+  const { code, stderr } = new Deno.Command("chmod", { args: ["-R", "a+rwX", path] }).outputSync();
+  if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
+  return path;
+}
+
+/** The command that is `denspace run`. */
+export function denspaceRun(...args: readonly string[]): string[] {
+  const main = Deno.env.get("DENSPACE_UNDER_TEST") ?? join(PROJECT, "commands/main.ts");
+  return [Deno.execPath(), "run", "--allow-ffi", main, "run", ...args];
+}
+
+/** Runs `denspace run` to its end. */
+export function run(args: readonly string[], options: Running = {}): Promise<Result> {
+  return output(denspaceRun(...args), options);
+}
+
+/** Starts a command. */
+export function spawn(
+  [command, ...args]: readonly string[],
+  { as = AS_ROOT ? "root" : "user", cwd, env = {} }: Running = {},
+): Deno.ChildProcess {
+  return new Deno.Command(command!, {
+    args,
+    clearEnv: true,
+    env: {
+      PATH,
+      HOME: "/nonexistent",
+      NO_COLOR: "1",
+      DENO_NO_UPDATE_CHECK: "1",
+      DENO_DIR: cacheOf(as),
+      ...env,
+    },
+    ...(cwd !== undefined && { cwd }),
+    ...ids(as),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Runs a command to its end. */
+export async function output(command: readonly string[], options: Running = {}): Promise<Result> {
+  const child = spawn(command, options);
+  const late = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
+  try {
+    const writer = child.stdin.getWriter();
+    if (options.stdin !== undefined) {
+      await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
+    }
+    await writer.close().catch(() => {});
+    const { code, signal, stdout, stderr } = await child.output();
+    const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+    return { code, signal, stdout: text(stdout), stderr: text(stderr) };
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** Where Deno keeps what it has compiled, for each account. */
+function cacheOf(account: Account): string {
+  const path = join(Deno.env.get("TMPDIR") ?? "/tmp", `denspace-run-cache-${account}-${USER}`);
+  Deno.mkdirSync(path, { recursive: true });
+  if (AS_ROOT) Deno.chmodSync(path, 0o777);
+  return path;
+}
+
+function ids(account: Account): { uid?: number; gid?: number } {
+  return AS_ROOT && account === "user" ? { uid: USER, gid: USER } : {};
+}
+
+/** Waits until something holds. */
+export async function until<T>(look: () => T | undefined | false, what: string): Promise<T> {
+  for (const end = Date.now() + TIMEOUT; Date.now() < end;) {
+    const found = look();
+    if (found !== undefined && found !== false) return found;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`not within ${TIMEOUT} ms: ${what}`);
+}
