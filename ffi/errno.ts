@@ -3,7 +3,40 @@
  *
  * @module
  */
-import { ERRNO_NAMES, ERROR_TEXTS } from "./constants/errno.ts";
+import { ENOSYS, ERRNO_NAMES, ERROR_TEXTS } from "./constants/errno.ts";
+
+/** The kernel that brought a system call, of those that a kernel may lack. See syscalls(2). */
+export const SYSCALL_SINCE: Readonly<Record<string, string>> = {
+  clone3: "5.3",
+  close_range: "5.9",
+  execveat: "3.19",
+  fsconfig: "5.2",
+  fsmount: "5.2",
+  fsopen: "5.2",
+  fspick: "5.2",
+  landlock_add_rule: "5.13",
+  landlock_create_ruleset: "5.13",
+  landlock_restrict_self: "5.13",
+  listmount: "6.8",
+  memfd_create: "3.17",
+  mount_setattr: "5.12",
+  move_mount: "5.2",
+  open_tree: "5.2",
+  openat2: "5.6",
+  pidfd_getfd: "5.6",
+  pidfd_open: "5.3",
+  pidfd_send_signal: "5.1",
+  seccomp: "3.17",
+  statmount: "6.8",
+  statx: "4.11",
+};
+
+/** What to say of a system call that has failed since the kernel has none of that name. */
+export function missingCall(syscall: string, errno: number): string | undefined {
+  const release = SYSCALL_SINCE[syscall];
+  if (errno !== ENOSYS || release === undefined) return undefined;
+  return `${syscall}(2) needs Linux ${release} or later`;
+}
 
 /** What is known of a failure besides the system call and its errno. */
 export interface FailureDetails {
@@ -51,7 +84,7 @@ export class SyscallError extends Error {
 
   /** An error of `syscall`, which left `errno`. */
   constructor(syscall: string, errno: number, details: FailureDetails = {}) {
-    const { path, step, hint } = details;
+    const { path, step, hint = missingCall(syscall, errno) } = details;
     const what = step ?? (path === undefined ? syscall : `${syscall} ${path}`);
     super(`${what}: ${strerror(errno)}${hint === undefined ? "" : `\n${hint}`}`);
     this.syscall = syscall;

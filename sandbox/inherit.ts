@@ -6,6 +6,7 @@
 import { CLOSE_RANGE_CLOEXEC } from "../ffi/constants/close_range.ts";
 import { F_DUPFD_CLOEXEC } from "../ffi/constants/fcntl.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
+import { NEEDS } from "./kernel.ts";
 
 /** For each descriptor that the program gets, the one that it is here. */
 export type Descriptors = Readonly<Record<number, number>>;
@@ -27,7 +28,8 @@ export function passDescriptors(p: Builder, descriptors: Descriptors): void {
   }));
   p.call("close_range", [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC], {
     why: "the program gets no descriptor by accident",
-    message: "cannot mark descriptors close-on-exec (this needs Linux 5.11)",
+    message: "cannot mark descriptors close-on-exec",
+    needs: NEEDS.closeOnExec,
   });
   for (const { to, copy } of copies) {
     p.call("dup3", [copy, to, 0], { message: `cannot pass descriptor ${to} on` });

@@ -4,27 +4,33 @@
  *
  * @module
  */
-import { ENOENT, ENOSYS, ENOTTY, EPERM } from "../ffi/constants/errno.ts";
+import { EINVAL, ENOENT, ENOSYS, ENOTTY, EPERM } from "../ffi/constants/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_PATH } from "../ffi/constants/fcntl.ts";
+import { SYSCALL_SINCE } from "../ffi/errno.ts";
 import { ERRNO, type Need } from "../ffi/plan/step.ts";
 import { type NamespaceName, NAMESPACES } from "./namespaces.ts";
 import type { Cause } from "./refusal.ts";
 
-/** A feature, the errno of kernels that lack it, the first that has it, and the call for it. */
-function need(feature: string, errno: number, release: string, call?: string): Need {
-  const why = call === undefined ? "" : `, for ${call}`;
-  return { errno, text: `${feature} needs Linux ${release} or later${why}` };
+/** A feature, the kernel that brought it, and the errno of those that have its call, but not it. */
+function need(feature: string, release: string, errno: number): Need {
+  return { errno, text: `${feature} needs Linux ${release} or later` };
+}
+
+/** A feature that a system call is. */
+function needCall(feature: string, call: string): Need {
+  return need(feature, SYSCALL_SINCE[call]!, ENOSYS);
 }
 
 /** What the calls of plans need of the kernel. */
 export const NEEDS = {
-  parentDeath: need("a signal when the parent dies", ENOSYS, "5.3", "pidfd_open(2)"),
-  pidfdInode: need("to tell processes apart by an inode", ENOSYS, "6.9"),
-  othersSocket: need("the namespace of a process's socket", ENOSYS, "5.6", "pidfd_getfd(2)"),
-  userParent: need("the parent of a user namespace", ENOTTY, "4.9", "ioctl(2) with NS_GET_USERNS"),
-  owner: need("to follow the ids of a process", ENOSYS, "4.11", "statx(2)"),
-  mountApi: need("a root of one's own", ENOSYS, "5.12", "mount_setattr(2) and openat2(2)"),
-  binfmtMisc: need("a binfmt_misc of one's own", EPERM, "6.7"),
+  parentDeath: needCall("a signal when the parent dies", "pidfd_open"),
+  pidfdInode: need("to tell processes apart by an inode", "6.9", ENOSYS),
+  othersSocket: needCall("the namespace of a process's socket", "pidfd_getfd"),
+  userParent: need("the parent of a user namespace", "4.9", ENOTTY),
+  owner: needCall("to follow the ids of a process", "statx"),
+  mountApi: needCall("a root of one's own", "mount_setattr"),
+  binfmtMisc: need("a binfmt_misc of one's own", "6.7", EPERM),
+  closeOnExec: need("to keep descriptors from a program", "5.11", EINVAL),
 } as const satisfies Record<string, Need>;
 
 /** The kernel that brought each kind of namespace, and the option it has to be built with. */

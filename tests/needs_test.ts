@@ -10,6 +10,7 @@ import { plan } from "../ffi/plan/builder.ts";
 import { reporting } from "../ffi/plan/report.ts";
 import type { Plan } from "../ffi/plan/step.ts";
 import { SyscallError } from "../ffi/errno.ts";
+import { passDescriptors } from "../sandbox/inherit.ts";
 import { NEEDS } from "../sandbox/kernel.ts";
 import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Nsenter, nsenterPlan } from "../sandbox/nsenter.ts";
@@ -99,8 +100,7 @@ const [ENOSYS, ENOTTY, EPERM] = [
 ];
 const SOCKET = { netSocket: 0, namespaces: new Map([["net", undefined]] as const) };
 
-const OTHERS_SOCKET =
-  "the namespace of a process's socket needs Linux 5.6 or later, for pidfd_getfd(2)";
+const OTHERS_SOCKET = "the namespace of a process's socket needs Linux 5.6 or later";
 
 const CALLS: { name: string; plan: Plan; faults: string[]; says: string[] }[] = [
   {
@@ -109,7 +109,7 @@ const CALLS: { name: string; plan: Plan; faults: string[]; says: string[] }[] = 
     faults: ["pidfd_open:error=ENOSYS"],
     says: [
       `pidfd_open failed: ${ENOSYS}`,
-      "a signal when the parent dies needs Linux 5.3 or later, for pidfd_open(2)",
+      "a signal when the parent dies needs Linux 5.3 or later",
     ],
   },
   {
@@ -146,7 +146,7 @@ const CALLS: { name: string; plan: Plan; faults: string[]; says: string[] }[] = 
     faults: ["ioctl:error=ENOTTY"],
     says: [
       `failed to open parent namespace: ${ENOTTY}`,
-      "the parent of a user namespace needs Linux 4.9 or later, for ioctl(2) with NS_GET_USERNS",
+      "the parent of a user namespace needs Linux 4.9 or later",
     ],
   },
   {
@@ -155,10 +155,42 @@ const CALLS: { name: string; plan: Plan; faults: string[]; says: string[] }[] = 
     faults: ["statx:error=ENOSYS"],
     says: [
       `can not get process stat: ${ENOSYS}`,
-      "to follow the ids of a process needs Linux 4.11 or later, for statx(2)",
+      "to follow the ids of a process needs Linux 4.11 or later",
     ],
   },
 ];
+
+for (
+  const [release, fault, errno] of [
+    ["5.9", "ENOSYS", ENOSYS],
+    ["5.11", "EINVAL", "Invalid argument"],
+  ] as const
+) {
+  CALLS.push({
+    name: `what passes descriptors before Linux ${release}`,
+    plan: plan("pass", (p) => {
+      passDescriptors(p, { 0: 0 });
+      p.call("exit_group", [0]);
+    }),
+    faults: [`close_range:error=${fault}`],
+    says: [
+      `cannot mark descriptors close-on-exec: ${errno}`,
+      "to keep descriptors from a program needs Linux 5.11 or later",
+    ],
+  });
+}
+
+/** A call that no step says a need of. */
+const OPENAT2 = plan("open", (p) => {
+  p.call("openat2", [-1, "/", new Uint8Array(24), 24], { message: "cannot open /" });
+  p.call("exit_group", [0]);
+});
+CALLS.push({
+  name: "any call before it was there",
+  plan: OPENAT2,
+  faults: ["openat2:error=ENOSYS"],
+  says: [`cannot open /: ${ENOSYS}`, "openat2(2) needs Linux 5.6 or later"],
+});
 
 for (const { name, plan, faults, says } of CALLS) {
   asRoot(`${name} says which kernel it takes`, ["strace"], async () => {
@@ -172,6 +204,13 @@ for (const { name, plan, faults, says } of CALLS) {
     assertEquals(await runWith(other, plan), `1 ${plan.name}: ${said}\n`);
   });
 }
+
+Deno.test("a call that the kernel lacks has a hint in its error", () => {
+  assertEquals(new SyscallError("openat2", 38).hint, "openat2(2) needs Linux 5.6 or later");
+  assertEquals(new SyscallError("openat2", 38, { hint: "more" }).hint, "more");
+  assertEquals(new SyscallError("openat2", 2).hint, undefined);
+  assertEquals(new SyscallError("read", 38).hint, undefined);
+});
 
 Deno.test("what a call in a clone needs is the hint of its error", () => {
   const steps = (errno: number): Plan =>

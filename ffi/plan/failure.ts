@@ -4,6 +4,7 @@
  * @module
  */
 import { SyscallError } from "../errno.ts";
+import { needOf } from "./layout.ts";
 import { isControl, type Plan, type Step } from "./step.ts";
 
 /** What is known of a failure. */
@@ -24,13 +25,11 @@ export function failureOf(
   { step: index, errno, subject, hint }: Failure,
 ): SyscallError {
   const step = plan.steps[index]!;
-  const { message, needs } = step.note;
-  const text = (message ?? "") + subject;
-  const said = hint.trimEnd().replace(`${plan.name}: `, "") ||
-    (needs?.errno === errno ? needs.text : "");
+  const text = (step.note.message ?? "") + subject;
+  const said = hint.trimEnd().replace(`${plan.name}: `, "") || needOf(step, errno);
   return new SyscallError(callOf(plan, step, text), errno, {
     ...(text !== "" && { step: text }),
-    ...(said !== "" && { hint: said }),
+    ...(said !== undefined && { hint: said }),
   });
 }
 

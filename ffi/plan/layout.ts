@@ -18,6 +18,8 @@
  * @module
  */
 import { encode } from "../bytes.ts";
+import { ENOSYS } from "../constants/errno.ts";
+import { missingCall } from "../errno.ts";
 import type { Architecture } from "./arch.ts";
 import { type CallName, CONTROL, isCell, type Operand, type Plan, type Step } from "./step.ts";
 
@@ -120,13 +122,18 @@ export function layout(
     for (let i = 0; i < operands.length; i++) put(view, 8 * i, word(operands[i]!));
     return bytes;
   };
-  /** Address and size of the text, the cells with more of it and with a hint, exit status, need. */
-  const message = ({ op, note }: Step): number => {
+  /**
+   * Address and size of the text, the cells with more of it and with a hint, exit
+   * status, the errno and the text of what it needs, the text for ENOSYS.
+   */
+  const message = (step: Step): number => {
+    const { op, note } = step;
     const said = `${plan.name}: ${note.message ?? op}`;
     const size = encode(said).length; // a NUL follows that is not said
     const { subject, hint, needs, status = 1 } = note;
     const cells = [subject, hint].map((cell) => cell ? dataAddress + cell.offset : 0);
-    const need = needs ? [needs.errno, `${plan.name}: ${needs.text}\n`] : [0, ""];
+    const line = (text?: string): string => text === undefined ? "" : `${plan.name}: ${text}\n`;
+    const need = [needs?.errno ?? 0, line(needs?.text), line(needOf(step, ENOSYS))];
     return place(words([said, size, ...cells, status, ...need]));
   };
 
@@ -170,6 +177,13 @@ export function layout(
   put(view, table + 8, addresses[start]!);
   code.set(arch.interpreter);
   return { code: code.subarray(0, end), data, steps: addresses };
+}
+
+/** What a step needs of the kernel that has failed it with this errno. */
+export function needOf({ op, note: { needs } }: Step, errno: number): string | undefined {
+  // Who lacks the whole call lacks what is needed of it, too.
+  const lacks = needs?.errno === errno || missingCall(op, errno) !== undefined;
+  return lacks ? needs?.text ?? missingCall(op, errno) : undefined;
 }
 
 /** How much of the writable memory is not all zeros at the start. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { encode } from "../bytes.ts";
-import { ERROR_TEXTS } from "../constants/errno.ts";
+import { ENOSYS, ERROR_TEXTS } from "../constants/errno.ts";
 import { plan } from "./builder.ts";
 import { MESSAGE_OFFSET } from "./layout.ts";
 import { type Cell, ERRNO, FAILED, type Operand, type Plan } from "./step.ts";
@@ -41,7 +41,9 @@ export function reporting(base: Plan): Plan {
     part(0, field(message, 0), field(message, 1));
     pointed(1, field(message, 2));
     pointed(3, field(message, 3));
-    p.when("equal", ERRNO, field(message, 5), () => string(3, field(message, 6)));
+    p.when("equal", ERRNO, field(message, 5), () => string(3, field(message, 6)), () => {
+      p.when("equal", ERRNO, ENOSYS, () => string(3, field(message, 7)));
+    });
 
     // The line of the errno, counted off from the first.
     const line = p.control("add", [encode(LINES), 0]);
