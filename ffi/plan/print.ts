@@ -5,9 +5,11 @@
  */
 import { encode } from "../bytes.ts";
 import * as fcntl from "../constants/fcntl.ts";
+import { LANDLOCK_RULE_NET_PORT, LANDLOCK_RULE_PATH_BENEATH } from "../constants/landlock.ts";
 import * as mount from "../constants/mount.ts";
 import * as prctl from "../constants/prctl.ts";
 import * as sched from "../constants/sched.ts";
+import * as seccomp from "../constants/seccomp.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../constants/signal.ts";
 import * as wait from "../constants/wait.ts";
 import { type Kind, SIGNATURES } from "./signatures.ts";
@@ -28,6 +30,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   AT_: { names: fcntl, flags: "AT_" },
   CLONE_: { names: sched, flags: "CLONE_", low: { mask: 0xff, names: SIGNALS } },
   HOW_: { names: { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK } },
+  LANDLOCK_RULE_: { names: { LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_RULE_NET_PORT } },
   MS_: { names: mount, flags: "MS_" },
   O_: {
     names: fcntl,
@@ -35,6 +38,8 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     low: { mask: O_ACCMODE, names: { O_RDONLY, O_WRONLY, O_RDWR } },
   },
   PR_: { names: operations() },
+  SECCOMP_SET_MODE_: { names: { SECCOMP_SET_MODE_FILTER: seccomp.SECCOMP_SET_MODE_FILTER } },
+  SECCOMP_FILTER_FLAG_: { names: seccomp, flags: "SECCOMP_FILTER_FLAG_" },
   SIG_: { names: SIGNALS },
   W_: { names: wait, flags: "W" },
 };
