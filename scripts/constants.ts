@@ -204,6 +204,14 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "net/if.h", names: /^IFF_UP$/, as: "flag" },
     { from: "sys/socket.h", names: /^(AF_INET|SOCK_DGRAM|SOCK_CLOEXEC)$/ },
   ],
+  "netlink.ts": [
+    "Netlink sockets, and messages of rtnetlink(7) about namespaces.",
+    { from: "sys/socket.h", names: /^(AF_NETLINK|SOCK_RAW)$/ },
+    { from: "linux/netlink.h", names: /^NETLINK_ROUTE$/ },
+    { from: "linux/netlink.h", names: /^NLM_F_REQUEST$/, as: "flag" },
+    { from: "linux/rtnetlink.h", names: /^RTM_(NEW|GET)NSID$/ },
+    { from: "linux/net_namespace.h", names: /^NETNSA_(NSID|FD|NSID_NOT_ASSIGNED)$/ },
+  ],
 };
 
 /** Runs a command to its end and returns its output; throws if it fails. */
