@@ -18,6 +18,7 @@ await run({
   nsenter: () => nsenter,
   run: () => import("./run.ts"),
   emit: () => import("./emit.ts"),
+  lsns: () => import("./lsns.ts"),
   link: () => import("./link.ts"),
   help: () => import("./help.ts"),
 });

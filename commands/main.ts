@@ -11,6 +11,7 @@ const COMMANDS: Commands = {
   nsenter: () => import("./nsenter.ts"),
   run: () => import("./run.ts"),
   emit: () => import("./emit.ts"),
+  lsns: () => import("./lsns.ts"),
   link: () => import("./link.ts"),
   help: () => import("./help.ts"),
 };
