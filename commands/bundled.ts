@@ -17,8 +17,8 @@ await run({
   unshare: () => unshare,
   nsenter: () => nsenter,
   run: () => import("./run.ts"),
+  explain: () => import("./explain.ts"),
   emit: () => import("./emit.ts"),
-  lsns: () => import("./lsns.ts"),
   link: () => import("./link.ts"),
   help: () => import("./help.ts"),
 });

@@ -10,8 +10,8 @@ const COMMANDS: Commands = {
   unshare: () => import("./unshare.ts"),
   nsenter: () => import("./nsenter.ts"),
   run: () => import("./run.ts"),
+  explain: () => import("./explain.ts"),
   emit: () => import("./emit.ts"),
-  lsns: () => import("./lsns.ts"),
   link: () => import("./link.ts"),
   help: () => import("./help.ts"),
 };

@@ -17,7 +17,10 @@ export function keepCapabilities(p: Builder): void {
   const header: Operand = { addressOf: p.cell("cap_user_header", 8, [LINUX_CAPABILITY_VERSION_3]) };
   // struct cap_user_data [2]: effective, permitted, inheritable, 32 bits each
   const data: Operand = { addressOf: p.cell("cap_user_data", 24) };
-  p.call("capget", [header, data], { message: "capget failed" });
+  p.call("capget", [header, data], {
+    why: "the capabilities that there are to keep",
+    message: "capget failed",
+  });
   for (const half of [0, 12]) {
     p.control("store32", [data, half + 8, p.control("load32", [data, half + 4])]);
   }

@@ -26,10 +26,18 @@ export function setGroups(p: Builder, groups: readonly number[]): void {
 
 /** Changes the group id: the real, effective and saved one. */
 export function changeGroup(p: Builder, gid: Operand, note: Note = {}): void {
-  p.call("setgid", [gid], { message: "setgid() failed", ...note });
+  p.call("setgid", [gid], {
+    why: "the group that the program runs as",
+    message: "setgid() failed",
+    ...note,
+  });
 }
 
 /** Changes the user id: the real, effective and saved one. */
 export function changeUser(p: Builder, uid: Operand, note: Note = {}): void {
-  p.call("setuid", [uid], { message: "setuid() failed", ...note });
+  p.call("setuid", [uid], {
+    why: "the user that the program runs as",
+    message: "setuid() failed",
+    ...note,
+  });
 }

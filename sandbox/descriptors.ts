@@ -10,6 +10,7 @@ import type { Cell, Note } from "../ffi/plan/step.ts";
 /** Opens a file or directory for reading. */
 export function open(p: Builder, path: string, note: Note = {}): Cell {
   return p.call("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], {
+    why: "found now, where the path leads there",
     message: `cannot open ${path}`,
     ...note,
   });

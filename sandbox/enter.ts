@@ -224,6 +224,7 @@ function enterByPidfd(
 function enterByFile(p: Builder, { name, fd, message }: OpenNamespace, note: Note = {}): Cell {
   const { flag, file } = NAMESPACES[name];
   return setns(p, fd, flag, {
+    why: "enter this namespace",
     message: message ?? `reassociate to namespace 'ns/${file}' failed`,
     ...note,
   });

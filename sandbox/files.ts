@@ -21,6 +21,8 @@ export interface WriteNotes {
   readonly write?: Note;
 }
 
+const WRITTEN: Note = { why: "what is written is written" };
+
 /** Writes bytes to a file that exists. */
 export function writeFile(
   p: Builder,
@@ -37,8 +39,8 @@ export function writeFile(
     ...open,
   });
   if (optional) p.branch("equal", fd, -ENOENT, missing);
-  p.call("write", [fd, bytes, size], { message: `write failed ${path}`, ...write });
-  p.call("close", [fd]);
+  p.call("write", [fd, bytes, size], { why, message: `write failed ${path}`, ...write });
+  p.call("close", [fd], WRITTEN);
   p.place(missing);
 }
 

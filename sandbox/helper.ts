@@ -24,15 +24,18 @@ export interface Helper {
   run(): void;
 }
 
-/** Forks a helper. What `work` writes is done when it runs; then it exits. */
-export function forkHelper(p: Builder, why: string, work: () => void): Helper {
+/** Forks a helper of this name. What `work` writes is done when it runs; then it exits. */
+export function forkHelper(p: Builder, name: string, why: string, work: () => void): Helper {
   const fds = p.cell("pipe");
-  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { message: "pipe failed" });
+  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], {
+    why: "to tell the helper when",
+    message: "pipe failed",
+  });
   const input = p.control("load32", [{ addressOf: fds }, 0]);
   const output = p.control("load32", [{ addressOf: fds }, 4]);
   const helper = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
     why,
-    child: "helper",
+    child: name,
     message: "fork failed",
   });
 
@@ -43,10 +46,10 @@ export function forkHelper(p: Builder, why: string, work: () => void): Helper {
       why: "wait until the namespaces are made",
     });
     p.branch("equal", byte, 1, told);
-    p.call("exit_group", [1]);
+    p.call("exit_group", [1], { why: "there is nobody left to help" });
     p.place(told);
     work();
-    p.call("exit_group", [0]);
+    p.call("exit_group", [0], { why: "the work is done" });
   });
   return {
     run: () => {
@@ -61,6 +64,7 @@ export function exitUnlessDone(p: Builder, child: Cell): void {
   const status = p.cell("status");
   const [again, done] = [p.here(), p.label()];
   const pid = p.call("wait4", [child, { addressOf: status }, 0, 0], {
+    why: "go on when the helper is done",
     accept: [EINTR],
     message: "waitpid failed",
   });

@@ -72,9 +72,9 @@ export interface IdRanges {
  * root there writes them, anybody else asks newuidmap(1) and newgidmap(1).
  */
 export function forkMapper(p: Builder, { users, groups }: IdRanges): Helper {
-  const process = p.call("getpid", []);
-  return forkHelper(p, "write the id maps from the old user namespace", () => {
-    const uid = p.call("geteuid", []);
+  const process = p.call("getpid", [], { why: "the process whose maps the helper writes" });
+  return forkHelper(p, "mapper", "write the id maps from the old user namespace", () => {
+    const uid = p.call("geteuid", [], { why: "root may write the maps himself" });
     p.when("equal", uid, 0, () => {
       writeRanges(p, process, "uid_map", users);
       writeRanges(p, process, "gid_map", groups);
@@ -82,7 +82,7 @@ export function forkMapper(p: Builder, { users, groups }: IdRanges): Helper {
       if (users.length > 0 && groups.length > 0) {
         const first = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
           why: "running a program replaces the process, and there are two to run",
-          child: "mapper",
+          child: "newuidmap",
           message: "fork failed",
         });
         p.when("equal", first, 0, () => runMapper(p, process, "newuidmap", users));
@@ -106,6 +106,7 @@ function writeRanges(
   const text = lines.join("");
   const path = procPath(p, process, `/${file}`);
   const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
+    why: "ids of these ranges are known inside",
     message: "could not open ",
     subject: path,
   });
@@ -114,7 +115,7 @@ function writeRanges(
     message: "failed to write ",
     subject: path,
   });
-  p.call("close", [fd]);
+  p.call("close", [fd], { why: "what is written is written" });
 }
 
 /** Replaces this process by one of the setuid programs that may write maps. */

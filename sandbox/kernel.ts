@@ -29,8 +29,6 @@ export const NEEDS = {
   userParent: need("the parent of a user namespace", "4.9", ENOTTY),
   owner: needCall("to follow the ids of a process", "statx"),
   mountApi: needCall("a root of one's own", "mount_setattr"),
-  seccomp: needCall("a filter of system calls", "seccomp"),
-  landlock: needCall("Landlock", "landlock_create_ruleset"),
   binfmtMisc: need("a binfmt_misc of one's own", "6.7", EPERM),
   closeOnExec: need("to keep descriptors from a program", "5.11", EINVAL),
 } as const satisfies Record<string, Need>;
@@ -55,14 +53,18 @@ export function missingKind(kinds: Iterable<NamespaceName>, errno: number): Caus
       const list = [...kinds].flatMap((kind) => [NAMESPACES[kind].file, line(isMissing(kind))]);
       // Without a /proc nothing is known.
       const directory = p.call("openat", [AT_FDCWD, "/proc/self/ns", O_PATH | O_CLOEXEC, 0], {
+        why: "are there namespaces of these kinds?",
         fail: end,
       });
       const entry = p.control("add", [{ list }, 0]);
       const [again, next] = [p.here(), p.label()];
       const file = p.control("load64", [entry, 0]);
       p.branch("equal", file, 0, end);
-      const fd = p.call("openat", [directory, file, O_PATH | O_CLOEXEC, 0], { fail: next });
-      p.call("close", [fd]);
+      const fd = p.call("openat", [directory, file, O_PATH | O_CLOEXEC, 0], {
+        why: "is there this kind?",
+        fail: next,
+      });
+      p.call("close", [fd], { why: "there is" });
       p.control("add", [entry, 16], { result: entry, next: again });
       p.place(next);
       p.control("equal", [ERRNO, ENOENT], { fail: end });

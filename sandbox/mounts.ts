@@ -71,7 +71,10 @@ export function changeRoot(p: Builder, directory: string): void {
 
 /** Changes the working directory. */
 export function changeDirectory(p: Builder, directory: string): void {
-  p.call("chdir", [directory], { message: `cannot chdir to '${directory}'` });
+  p.call("chdir", [directory], {
+    why: "the working directory of the program",
+    message: `cannot chdir to '${directory}'`,
+  });
 }
 
 /** Where the kernel keeps its binary formats, see binfmt_misc in its documentation. */

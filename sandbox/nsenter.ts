@@ -159,20 +159,28 @@ function mustHaveDropped(p: Builder, before: Cell, after: Cell): void {
 function changeRoot(p: Builder, root: Cell, stay: boolean): void {
   const here = stay ? openInside(p, ".") : undefined;
   p.call("fchdir", [root], {
+    why: "chroot(2) takes a path: this is where it leads from",
     message: "change directory by root file descriptor failed",
   });
   p.call("chroot", ["."], { why: "the root of the process", message: "chroot failed" });
-  p.call("chdir", ["/"], { message: "cannot change directory to /" });
+  p.call("chdir", ["/"], {
+    why: "be within the new root",
+    message: "cannot change directory to /",
+  });
   if (here) changeDirectory(p, here);
 }
 
 /** Opens what is to be the working directory. */
 function openInside(p: Builder, path: string): Cell {
-  return open(p, path, { message: "cannot open current working directory" });
+  return open(p, path, {
+    why: "what is to be the working directory",
+    message: "cannot open current working directory",
+  });
 }
 
 function changeDirectory(p: Builder, directory: Cell): void {
   p.call("fchdir", [directory], {
+    why: "the working directory of the program",
     message: "change directory by working directory file descriptor failed",
   });
 }

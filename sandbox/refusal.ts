@@ -12,7 +12,7 @@ import type { Builder } from "../ffi/plan/builder.ts";
 import { type Cell, ERRNO, type Label, type Note } from "../ffi/plan/step.ts";
 
 /** A file of /proc/sys, the first character of it that refuses, and what to do. */
-const SETTINGS: readonly (readonly [file: string, refuses: string, hint: string])[] = [
+export const SETTINGS: readonly (readonly [file: string, refuses: string, hint: string])[] = [
   [
     "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
     "1",
@@ -103,7 +103,10 @@ export const USER_NAMESPACES_REFUSED: Cause = {
     for (const [file, refuses, text] of SETTINGS) {
       p.when("equal", firstByte(p, file), refuses.charCodeAt(0), () => says(line(text)));
     }
-    const mode = p.call("prctl", [PR_GET_SECCOMP, 0, 0, 0, 0], { fail: end });
+    const mode = p.call("prctl", [PR_GET_SECCOMP, 0, 0, 0, 0], {
+      why: "does a seccomp filter refuse it?",
+      fail: end,
+    });
     p.when("equal", mode, SECCOMP_MODE_FILTER, () => says(line(FILTERED)));
   },
 };
@@ -111,8 +114,11 @@ export const USER_NAMESPACES_REFUSED: Cause = {
 /** The first byte of a file; 0 if there is none. */
 function firstByte(p: Builder, file: string): Cell {
   const [byte, none] = [p.cell("byte"), p.label()];
-  const fd = p.call("openat", [AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0], { fail: none });
-  p.call("read", [fd, { addressOf: byte }, 1], { fail: none });
+  const fd = p.call("openat", [AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0], {
+    why: "does this setting refuse it?",
+    fail: none,
+  });
+  p.call("read", [fd, { addressOf: byte }, 1], { why: "its first character tells", fail: none });
   p.place(none);
   return byte;
 }

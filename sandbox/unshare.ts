@@ -111,9 +111,16 @@ export function unsharePlan(want: Unshare): Plan {
     // Whoever is in the new mount namespace can't bind anything in the old one;
     // whoever is in the new user namespace has no right to.
     const away = mount || namespaces.has("user");
-    const self = files.size > 0 ? p.call("getpid", []) : undefined;
+    const self = files.size > 0
+      ? p.call("getpid", [], { why: "the process whose namespaces are bound" })
+      : undefined;
     const binder = self && away
-      ? forkHelper(p, "bind the namespaces in the old one", () => bindNamespaces(p, self, files))
+      ? forkHelper(
+        p,
+        "binder",
+        "bind the namespaces in the old one",
+        () => bindNamespaces(p, self, files),
+      )
       : undefined;
     const mapper = mapped ? forkMapper(p, ranges) : undefined;
     if (owner) {

@@ -108,12 +108,14 @@ export function endAs(p: Builder, status: Cell, unblock: boolean): void {
   p.place(killed);
   if (unblock) {
     p.call("rt_sigaction", [signal, DEFAULT_ACTION, 0, SIGSET], {
+      why: "the signal must not be ignored",
       accept: [EINVAL], // SIGKILL
     });
     const mask = p.control("shl", [1, p.control("sub", [signal, 1])]);
     const set = p.cell("signal");
     p.control("add", [mask, 0], { result: set });
     p.call("rt_sigprocmask", [SIG_UNBLOCK, { addressOf: set }, 0, SIGSET], {
+      why: "the signal must not be blocked",
       message: "sigprocmask unblock failed",
     });
   }
@@ -131,11 +133,13 @@ export function forwardTo(p: Builder, child: Cell, { unblock }: Pick<Waiting, "u
   const done = p.label();
   // Blocked, so that it is kept though its default is to be ignored.
   p.call("rt_sigprocmask", [SIG_BLOCK, { addressOf: set }, 0, SIGSET], {
+    why: "signals are taken one by one",
     message: "sigprocmask block failed",
   });
   const again = p.here();
   const status = p.cell("status");
   const ended = p.call("wait4", [child, { addressOf: status }, WNOHANG, 0], {
+    why: "has the child ended?",
     message: "waitpid failed",
   });
   p.branch("equal", ended, child, done);
@@ -152,12 +156,13 @@ export function forwardTo(p: Builder, child: Cell, { unblock }: Pick<Waiting, "u
 
 /** Sends this process a signal. */
 export function killSelf(p: Builder, signal: Operand, why: string): void {
-  p.call("kill", [p.call("getpid", []), signal], { why });
+  p.call("kill", [p.call("getpid", [], { why: "this process" }), signal], { why });
 }
 
 /** Opens a descriptor by which a child can tell whether this process is alive. */
 export function watchSelf(p: Builder): Cell {
-  return p.call("pidfd_open", [p.call("getpid", []), 0], {
+  return p.call("pidfd_open", [p.call("getpid", [], { why: "this process" }), 0], {
+    why: "the child can see by it whether its parent lives",
     message: "pidfd_open failed",
     needs: NEEDS.parentDeath,
   });
@@ -178,7 +183,7 @@ export function dieWithParent(p: Builder, parent: Cell, signal: number): void {
   });
   const alive = p.label();
   p.branch("equal", dead, 0, alive);
-  p.call("exit_group", [1]);
+  p.call("exit_group", [1], { why: "the parent is dead" });
   p.place(alive);
 }
 

@@ -61,7 +61,6 @@ export const SYSCALLS_AARCH64 = {
   prlimit64: 261,
   open_by_handle_at: 265,
   setns: 268,
-  seccomp: 277,
   statx: 291,
   pidfd_send_signal: 424,
   open_tree: 428,
@@ -75,7 +74,4 @@ export const SYSCALLS_AARCH64 = {
   openat2: 437,
   pidfd_getfd: 438,
   mount_setattr: 442,
-  landlock_create_ruleset: 444,
-  landlock_add_rule: 445,
-  landlock_restrict_self: 446,
 } as const;

@@ -61,7 +61,6 @@ export const SYSCALLS_X86_64 = {
   prlimit64: 302,
   open_by_handle_at: 304,
   setns: 308,
-  seccomp: 317,
   statx: 332,
   pidfd_send_signal: 424,
   open_tree: 428,
@@ -75,7 +74,4 @@ export const SYSCALLS_X86_64 = {
   openat2: 437,
   pidfd_getfd: 438,
   mount_setattr: 442,
-  landlock_create_ruleset: 444,
-  landlock_add_rule: 445,
-  landlock_restrict_self: 446,
 } as const;

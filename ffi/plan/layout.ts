@@ -34,7 +34,15 @@ export interface Layout {
 }
 
 /** Where the words of a step lie, as the interpreters know it. */
-const AT = { refs: 4, result: 8, next: 16, fail: 24, accept: 32, message: 40, args: 48 };
+export const AT = {
+  refs: 4,
+  result: 8,
+  next: 16,
+  fail: 24,
+  accept: 32,
+  message: 40,
+  args: 48,
+} as const;
 
 /** Where the message of a step lies within it. */
 export const MESSAGE_OFFSET: number = AT.message;

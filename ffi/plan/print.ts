@@ -1,19 +1,22 @@
 /**
- * A plan as text, for a person.
+ * System calls of a plan as strace(1) shows them.
  *
  * @module
  */
 import { encode } from "../bytes.ts";
+import * as capability from "../constants/capability.ts";
+import * as errno from "../constants/errno.ts";
 import * as fcntl from "../constants/fcntl.ts";
-import { LANDLOCK_RULE_NET_PORT, LANDLOCK_RULE_PATH_BENEATH } from "../constants/landlock.ts";
 import * as mount from "../constants/mount.ts";
+import * as nsfs from "../constants/nsfs.ts";
 import * as prctl from "../constants/prctl.ts";
 import * as sched from "../constants/sched.ts";
-import * as seccomp from "../constants/seccomp.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../constants/signal.ts";
 import * as wait from "../constants/wait.ts";
+import { assuming, start } from "./assume.ts";
 import { type Kind, SIGNATURES } from "./signatures.ts";
-import { isCell, type Operand, type Plan, type Step } from "./step.ts";
+import type { CallName, Plan } from "./step.ts";
+import { type Answer, type Call, type Memory, type Part, type Value, walk } from "./walk.ts";
 
 /** The constants that an argument is one of, or made of. */
 interface Family {
@@ -22,36 +25,41 @@ interface Family {
   readonly flags?: string;
   /** Whether the lowest bits are one of other constants. */
   readonly low?: { readonly mask: number; readonly names: Readonly<Record<string, unknown>> };
+  /** Whether that one comes first. */
+  readonly lowFirst?: boolean;
 }
 
-const { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE } = fcntl;
+const { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE, O_CREAT } = fcntl;
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   AT_: { names: fcntl, flags: "AT_" },
+  CAP_: { names: capability.CAPABILITIES },
   CLONE_: { names: sched, flags: "CLONE_", low: { mask: 0xff, names: SIGNALS } },
   HOW_: { names: { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK } },
-  LANDLOCK_RULE_: { names: { LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_RULE_NET_PORT } },
+  // those of unshare(2) and setns(2), where there is no signal
+  KINDS_: { names: sched, flags: "CLONE_" },
   MS_: { names: mount, flags: "MS_" },
+  NS_: { names: nsfs },
   O_: {
     names: fcntl,
     flags: "O_",
     low: { mask: O_ACCMODE, names: { O_RDONLY, O_WRONLY, O_RDWR } },
+    lowFirst: true,
   },
+  OPENED_: { names: fcntl, flags: "O_" },
   PR_: { names: operations() },
-  SECCOMP_SET_MODE_: { names: { SECCOMP_SET_MODE_FILTER: seccomp.SECCOMP_SET_MODE_FILTER } },
-  SECCOMP_FILTER_FLAG_: { names: seccomp, flags: "SECCOMP_FILTER_FLAG_" },
+  PR_CAP_AMBIENT_: { names: prctl, flags: "PR_CAP_AMBIENT_" },
   SIG_: { names: SIGNALS },
   W_: { names: wait, flags: "W" },
 };
 
 /**
- * A plan as strace(1) would show its run: each system call on a line, with the
- * reason.
- *
- * What a call before it has returned stands as `<name of the call>`. Steps that
- * are taken only in some cases are shown, too.
+ * A plan as strace(1) would show its run, if nothing went wrong: each system call
+ * on a line, with the process that makes it and the reason. What is known only
+ * at a run stands as what it is, such as `<pid of child>`.
  *
  * @param plan the plan
+ * @param argv the arguments that it finds
  * @returns the text, lines with their ends
  *
  * @example
@@ -63,67 +71,203 @@ const FAMILIES: Readonly<Record<string, Family>> = {
  *   p.call("exit_group", [0]);
  * });
  * console.log(print(hello));
- * // hello: write(1, "hello\n", 6)  # be polite
- * // hello: exit_group(0)
+ * // hello: write(1, "hello\n", 6) = 6  # be polite
+ * // hello: exit_group(0) = ?
  * ```
  */
-export function print({ name, steps }: Plan): string {
-  return steps.filter(({ op }) => op in SIGNATURES).map((step) => {
-    const why = step.note.why === undefined ? "" : `  # ${step.note.why}`;
-    return `${name}: ${printCall(step)}${why}\n`;
-  }).join("");
+export function print(plan: Plan, argv: readonly string[] = [plan.name]): string {
+  const lines: string[] = [];
+  const places = new Map<Call<unknown>, number>();
+  walk(plan, {
+    argv,
+    environment: [],
+    state: start(plan.name),
+    calls: (call) => void places.set(call, lines.push("") - 1),
+    answer: (call) => {
+      const answer = assuming(call);
+      if (answer === "later") return answer;
+      const { why } = call.step.note;
+      lines[places.get(call)!] = `${call.process.name}: ${printCall(call)} = ${
+        printResult(call, answer)
+      }${why === undefined ? "" : `  # ${why}`}\n`;
+      return answer;
+    },
+  });
+  return lines.join("");
 }
 
-/** A step that is a system call, as strace(1) would show it. */
-export function printCall({ op, args }: Step): string {
-  const kinds: readonly Kind[] = SIGNATURES[op as keyof typeof SIGNATURES];
-  return `${op}(${args.map((arg, i) => printOperand(arg, kinds[i]!)).join(", ")})`;
+/** A system call as strace(1) shows it, after it has been answered. */
+export function printCall(call: Call<unknown>): string {
+  return `${call.name}(${printArguments(call).join(", ")})`;
 }
 
-function printOperand(operand: Operand, kind: Kind): string {
-  if (typeof operand === "number" || typeof operand === "bigint") {
-    return printNumber(Number(operand), kind);
+/** The arguments of a system call as strace(1) shows them, after it has been answered. */
+export function printArguments({ name, args, process: { memory } }: Call<unknown>): string[] {
+  const kinds: readonly Kind[] = SIGNATURES[name];
+  const show = (i: number, kind: Kind = kinds[i]!): string =>
+    printValue(args[i]!, kind, memory, args[i + 1]);
+  const special = SPECIAL[name];
+  return special ? special(show, args, memory) : args.map((_, i) => show(i));
+}
+
+/** What a system call has returned, as strace(1) shows it. */
+export function printResult({ name }: Call<unknown>, { result, label }: Answer<unknown>): string {
+  if (result === undefined) return name === "execve" ? "0" : "?";
+  if (label !== undefined) return `<${label}>`;
+  return result < 0 ? `-1 ${errorName(-result)} (${errno.ERROR_TEXTS[-result]})` : `${result}`;
+}
+
+/** The name of an errno. */
+export function errorName(number: number): string {
+  return nameOf(number, errno as unknown as Family["names"]);
+}
+
+type Show = (i: number, kind?: Kind) => string;
+type Special = (show: Show, args: readonly Value[], memory: Memory) => string[];
+
+/** The calls of which strace(1) shows more, or less, than the kinds of their arguments tell. */
+const SPECIAL: Readonly<Partial<Record<CallName, Special>>> = {
+  capget: (
+    show,
+    args,
+    memory,
+  ) => [header(args[0]!, memory), capabilities(args[1]!, memory) ?? show(1)],
+  capset: (
+    show,
+    args,
+    memory,
+  ) => [header(args[0]!, memory), capabilities(args[1]!, memory) ?? show(1)],
+  clone: (show) => ["child_stack=NULL", `flags=${show(0)}`],
+  dup3: (show) => [show(0), show(1), show(2, "OPENED_")],
+  execve: (show, args, memory) => [
+    show(0),
+    show(1),
+    `[/* ${pointers(args[2]!, memory).length} vars */]`,
+  ],
+  ioctl: (show) => [show(0), show(1, "NS_"), ...(show(2) === "NULL" ? [] : [show(2)])],
+  openat: (show, args) => [show(0), show(1), show(2), ...(has(args[2]!, O_CREAT) ? [show(3)] : [])],
+  pipe2: (show, args, memory) => {
+    const [input, output] = [0n, 4n].map((at) => memory.load(args[0]!.value + at, 4).value);
+    return [`[${input}, ${output}]`, show(1, "OPENED_")];
+  },
+  ppoll: (show, args, memory) => {
+    const { value } = args[0]!;
+    const fd = memory.load(value, 4).value;
+    const events = memory.load(value + 4n, 2).value === 1n ? "POLLIN" : "0";
+    return [
+      `[{fd=${fd}, events=${events}}]`,
+      show(1),
+      timespec(args[2]!, memory),
+      show(3),
+      show(4),
+    ];
+  },
+  prctl: (show, args) => {
+    const operation = Number(args[0]!.value);
+    const second = PRCTL[operation];
+    if (second === "nothing") return [show(0)];
+    if (operation === prctl.PR_CAP_AMBIENT) {
+      return [show(0), show(1, "PR_CAP_AMBIENT_"), show(2, "CAP_"), show(3), show(4)];
+    }
+    return second ? [show(0), show(1, second)] : args.map((_, i) => show(i));
+  },
+  read: (show, args, memory) => [show(0), quote(memory.string(args[1]!.value, 1)), show(2)],
+  setns: (show) => [show(0), show(1, "KINDS_")],
+  unshare: (show) => [show(0, "KINDS_")],
+  rt_sigaction: (show, args, memory) => [
+    show(0),
+    action(args[1]!, memory),
+    action(args[2]!, memory),
+    show(3),
+  ],
+  rt_sigprocmask: (show, args, memory) => [
+    show(0),
+    signalSet(args[1]!, memory),
+    signalSet(args[2]!, memory),
+    show(3),
+  ],
+  rt_sigtimedwait: (show, args, memory) => [signalSet(args[0]!, memory), show(1), show(2), show(3)],
+  statx: (show, args) => [
+    show(0),
+    show(1),
+    // without a word of how fresh they must be, as stat(2) has it
+    ["AT_STATX_SYNC_AS_STAT", ...(args[2]!.value === 0n ? [] : [show(2)])].join("|"),
+    args[3]!.value === 0x7ffn ? "STATX_BASIC_STATS" : show(3),
+    "{...}",
+  ],
+  wait4: (show, args, memory) => {
+    const { value, label } = memory.load(args[1]!.value, 4);
+    const status = label === undefined
+      ? `{WIFEXITED(s) && WEXITSTATUS(s) == ${value >> 8n & 0xffn}}`
+      : `<${label}>`;
+    return [show(0), `[${status}]`, show(2), show(3)];
+  },
+  writev: (show, args, memory) => {
+    const parts = Array.from({ length: Number(args[2]!.value) }, (_, i) => {
+      const at = args[1]!.value + BigInt(16 * i);
+      const [base, length] = [memory.load(at, 8).value, memory.load(at + 8n, 8).value];
+      const text = base === 0n ? "NULL" : quote(memory.string(base, Number(length)));
+      return `{iov_base=${text}, iov_len=${length}}`;
+    });
+    return [show(0), `[${parts.join(", ")}]`, show(2)];
+  },
+};
+
+/** What the second argument of prctl(2) is, if there are no more. */
+const PRCTL: Readonly<Record<number, Kind | "nothing">> = {
+  [prctl.PR_SET_NAME]: "string",
+  [prctl.PR_SET_PDEATHSIG]: "SIG_",
+  [prctl.PR_GET_SECCOMP]: "nothing",
+  [prctl.PR_CAPBSET_DROP]: "CAP_",
+};
+
+/** An argument; `next` is the one behind it. */
+function printValue(argument: Value, kind: Kind, memory: Memory, next: Value | undefined): string {
+  const { value, label } = argument;
+  if (label !== undefined) return `<${label}>`;
+  switch (kind) {
+    case "string":
+      return value === 0n ? "NULL" : quote(memory.string(value));
+    case "bytes":
+      return value === 0n ? "NULL" : quote(memory.string(value, Number(next!.value)));
+    case "strings": {
+      if (value === 0n) return "NULL";
+      return `[${pointers(argument, memory).map((at) => quote(memory.string(at))).join(", ")}]`;
+    }
+    case "address":
+      return value === 0n ? "NULL" : `0x${value.toString(16)}`;
   }
-  if (typeof operand === "string") return quote(operand);
-  if (operand instanceof Uint8Array) return `[${operand.join(" ")}]`;
-  if (isCell(operand)) return `<${operand.name}>`;
-  if ("list" in operand) {
-    return `[${operand.list.map((element) => printOperand(element, "string")).join(", ")}]`;
-  }
-  return `&<${operand.addressOf.name}>`;
-}
-
-function printNumber(value: number, kind: Kind): string {
+  const number = Number(BigInt.asIntN(64, value));
   switch (kind) {
     case "dirfd":
-      return value === fcntl.AT_FDCWD ? "AT_FDCWD" : `${value}`;
-    case "address":
-    case "string":
-    case "strings":
-    case "bytes":
-      return value === 0 ? "NULL" : hex(value);
+      return number === fcntl.AT_FDCWD ? "AT_FDCWD" : `${number}`;
     case "octal":
-      return value === 0 ? "0" : `0${value.toString(8)}`;
+      return number === 0 ? "0" : `0${number.toString(8)}`;
     case "number":
     case "fd":
-      return `${value}`;
+      return `${number}`;
   }
-  return printConstant(value, FAMILIES[kind]!);
+  return printConstant(number, FAMILIES[kind]!);
 }
 
-function printConstant(value: number, { names, flags, low }: Family): string {
+function printConstant(value: number, { names, flags, low, lowFirst }: Family): string {
   if (flags === undefined) return nameOf(value, names);
   let rest = value;
-  const found: string[] = [];
-  for (const [name, flag] of Object.entries(names)) {
-    const isFlag = typeof flag === "number" && flag > 0 && (flag & (flag - 1)) === 0;
-    if (!isFlag || !name.startsWith(flags) || flag & (low?.mask ?? 0)) continue;
-    if ((rest & flag) === 0) continue;
-    found.push(name);
+  const found = Object.entries(names).filter((entry): entry is [string, number] => {
+    const [name, flag] = entry;
+    if (typeof flag !== "number" || flag <= 0 || !name.startsWith(flags)) return false;
+    return (flag & (flag - 1)) === 0 && (flag & (low?.mask ?? 0)) === 0;
+  }).sort(([, a], [, b]) => a - b).flatMap(([name, flag]) => {
+    if ((rest & flag) === 0) return [];
     rest &= ~flag;
+    return [name];
+  });
+  if (low && (rest !== 0 || lowFirst)) {
+    if (lowFirst) found.unshift(nameOf(rest, low.names));
+    else found.push(nameOf(rest, low.names));
+  } else if (rest !== 0 || found.length === 0) {
+    found.push(hex(rest));
   }
-  if (low && (rest !== 0 || nameOf(0, low.names) !== "0")) found.push(nameOf(rest, low.names));
-  else if (rest !== 0 || found.length === 0) found.push(hex(rest));
   return found.join("|");
 }
 
@@ -142,15 +286,90 @@ function hex(value: number): string {
   return value === 0 ? "0" : `0x${(value >>> 0).toString(16)}`;
 }
 
-/** A string as in C. */
-function quote(text: string): string {
+function has({ value }: Value, flag: number): boolean {
+  return (Number(value) & flag) !== 0;
+}
+
+/** The addresses in a NULL-terminated array. */
+function pointers({ value }: Value, memory: Memory): bigint[] {
+  const found: bigint[] = [];
+  for (let at = value; at !== 0n; at += 8n) {
+    const pointer = memory.load(at, 8).value;
+    if (pointer === 0n) break;
+    found.push(pointer);
+  }
+  return found;
+}
+
+function signalSet({ value }: Value, memory: Memory): string {
+  if (value === 0n) return "NULL";
+  const set = memory.load(value, 8).value;
+  const all = Array.from({ length: 64 }, (_, i) => i + 1);
+  const within = all.filter((signal) => set >> BigInt(signal - 1) & 1n);
+  const most = within.length > 64 * 2 / 3;
+  const shown = most ? all.filter((signal) => !within.includes(signal)) : within;
+  return `${most ? "~" : ""}[${shown.map(signalName).join(" ")}]`;
+}
+
+function signalName(signal: number): string {
+  if (signal >= 32) return `RT_${signal - 32}`;
+  return nameOf(signal, SIGNALS).replace(/^SIG/, "");
+}
+
+/** A `struct sigaction`. */
+function action({ value }: Value, memory: Memory): string {
+  if (value === 0n) return "NULL";
+  const handler = memory.load(value, 8).value;
+  const name = handler === 0n
+    ? "SIG_DFL"
+    : handler === 1n
+    ? "SIG_IGN"
+    : `0x${handler.toString(16)}`;
+  return `{sa_handler=${name}, sa_mask=[], sa_flags=0}`;
+}
+
+function timespec({ value }: Value, memory: Memory): string {
+  if (value === 0n) return "NULL";
+  return `{tv_sec=${memory.load(value, 8).value}, tv_nsec=${memory.load(value + 8n, 8).value}}`;
+}
+
+/** A `struct __user_cap_header_struct`. */
+function header({ value }: Value, memory: Memory): string {
+  const version = memory.load(value, 4).value;
+  const name = version === BigInt(capability.LINUX_CAPABILITY_VERSION_3)
+    ? "_LINUX_CAPABILITY_VERSION_3"
+    : `0x${version.toString(16)}`;
+  return `{version=${name}, pid=${memory.load(value + 4n, 4).value}}`;
+}
+
+/** Two `struct __user_cap_data_struct`. */
+function capabilities({ value }: Value, memory: Memory): string | undefined {
+  if (value === 0n) return undefined;
+  const fields = ["effective", "permitted", "inheritable"].map((name, i) => {
+    const half = (at: number): bigint => memory.load(value + BigInt(at + 4 * i), 4).value;
+    const set = half(0) | half(12) << 32n;
+    const found = Object.entries(capability.CAPABILITIES)
+      .filter(([, number]) => set >> BigInt(number) & 1n).map(([name]) => `1<<${name}`);
+    return `${name}=${found.join("|") || "0"}`;
+  });
+  return `{${fields.join(", ")}}`;
+}
+
+/** A string as in C, with `<what it is>` for what is known only at a run. */
+export function quote(parts: readonly Part[]): string {
   let quoted = "";
-  for (const byte of encode(text)) {
-    if (byte === 0x0a) quoted += "\\n";
-    else if (byte === 0x09) quoted += "\\t";
-    else if (byte === 0x22 || byte === 0x5c) quoted += `\\${String.fromCharCode(byte)}`;
-    else if (byte < 0x20 || byte > 0x7e) quoted += `\\${byte.toString(8).padStart(3, "0")}`;
-    else quoted += String.fromCharCode(byte);
+  for (const part of parts) {
+    if (typeof part !== "string") {
+      quoted += `<${part.label}>`;
+      continue;
+    }
+    for (const byte of encode(part)) {
+      if (byte === 0x0a) quoted += "\\n";
+      else if (byte === 0x09) quoted += "\\t";
+      else if (byte === 0x22 || byte === 0x5c) quoted += `\\${String.fromCharCode(byte)}`;
+      else if (byte < 0x20 || byte > 0x7e) quoted += `\\${byte.toString(8)}`;
+      else quoted += String.fromCharCode(byte);
+    }
   }
   return `"${quoted}"`;
 }

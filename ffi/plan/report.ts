@@ -67,9 +67,9 @@ export function reporting(base: Plan): Plan {
     part(2, line, p.control("add", [size, 1]));
 
     const exit = p.label();
-    p.call("writev", [STDERR, { addressOf: iov }, 4], { fail: exit });
+    p.call("writev", [STDERR, { addressOf: iov }, 4], { why: "say what failed", fail: exit });
     p.place(exit);
-    p.call("exit_group", [field(message, 4)]);
+    p.call("exit_group", [field(message, 4)], { why: "the status of a failure" });
   }, base);
   return { ...whole, failure: base.steps.length };
 }

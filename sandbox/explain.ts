@@ -1,0 +1,174 @@
+/**
+ * What a plan would do on this host, by this user: each system call, with what it
+ * comes to, why it is made, and what it needs that not everybody has.
+ *
+ * @module
+ */
+import { CAPABILITIES } from "../ffi/constants/capability.ts";
+import { errorName, printArguments, printResult } from "../ffi/plan/print.ts";
+import { reporting } from "../ffi/plan/report.ts";
+import type { Plan } from "../ffi/plan/step.ts";
+import { type Call, walk } from "../ffi/plan/walk.ts";
+import { foretell } from "./explain/answer.ts";
+import { manualPage } from "./explain/manual.ts";
+import { needs, type Privilege } from "./explain/needs.ts";
+import { descriptor, startState, type State } from "./explain/state.ts";
+
+export type { Privilege } from "./explain/needs.ts";
+
+/** What a plan would do. */
+export interface Explanation {
+  /** The arguments that the plan finds. */
+  readonly command: readonly string[];
+  /** Who would run it. */
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    /** The effective capabilities. */
+    readonly capabilities: readonly string[];
+  };
+  /** The processes, in the order in which they are made, each with its parent's name. */
+  readonly processes: readonly { readonly name: string; readonly parent: string | null }[];
+  /**
+   * The calls. Those of one process are in order; what two processes do at the
+   * same time may be so in any order.
+   */
+  readonly calls: readonly ExplainedCall[];
+  /** What would come instead of the end, if all that is refused for want of a privilege were allowed. */
+  readonly ifAllowed: readonly ExplainedCall[];
+}
+
+/** A system call of a plan. */
+export interface ExplainedCall {
+  /** The process that makes it. */
+  readonly process: string;
+  /** Its name. */
+  readonly call: string;
+  /** Its arguments, as strace(1) writes them; `<...>` stands for what is known only at a run. */
+  readonly arguments: readonly string[];
+  /** What it returns, as strace(1) writes it. */
+  readonly result: string;
+  /** The name of the errno, if it fails. */
+  readonly errno: string | null;
+  /** Why it is made. */
+  readonly why: string | null;
+  /** The page of the manual. */
+  readonly manual: string;
+  /** What it needs that not everybody has. */
+  readonly needs: readonly Privilege[];
+}
+
+/** How often what is refused is allowed, to see what would follow. */
+const LAST_ATTEMPT = 50;
+
+/**
+ * Explains a plan, and makes no call of it. It looks at the files and the
+ * processes that the plan speaks of, as they are now.
+ *
+ * @param plan the plan
+ * @param argv the arguments that it finds
+ * @param environment the environment that it finds: `NAME=value`
+ */
+export function explain(
+  plan: Plan,
+  argv: readonly string[],
+  environment: readonly string[],
+): Explanation {
+  const real = run(plan, argv, environment, new Set());
+  let ifAllowed: ExplainedCall[] = [];
+  const first = real.refused;
+  if (first !== undefined) {
+    const granted = new Set([first]);
+    let again = run(plan, argv, environment, granted);
+    for (let i = 0; i < LAST_ATTEMPT && again.refused !== undefined; i++) {
+      granted.add(again.refused);
+      again = run(plan, argv, environment, granted);
+    }
+    ifAllowed = again.calls.slice(first + 1);
+    real.processes = again.processes;
+  }
+  const { self } = real.start.host;
+  return {
+    command: argv,
+    user: { uid: self.uid, gid: self.gid, capabilities: capabilityNames(self.effective) },
+    processes: real.processes,
+    calls: real.calls,
+    ifAllowed,
+  };
+}
+
+/** What has been foretold. */
+interface Run {
+  readonly start: State;
+  readonly calls: ExplainedCall[];
+  processes: Explanation["processes"];
+  /** Which call was refused for want of a privilege, if that ended the plan. */
+  readonly refused: number | undefined;
+}
+
+/** Foretells a run in which some calls are allowed, by their place. */
+function run(
+  plan: Plan,
+  argv: readonly string[],
+  environment: readonly string[],
+  granted: ReadonlySet<number>,
+): Run {
+  const start = startState(plan.name);
+  const calls: ExplainedCall[] = [];
+  const places = new Map<Call<State>, number>();
+  const processes: { name: string; parent: string | null }[] = [{ name: plan.name, parent: null }];
+  let refused: number | undefined;
+  walk(reporting(plan), {
+    argv,
+    environment,
+    state: start,
+    calls: (call) => {
+      places.set(call, calls.length);
+      calls.push(undefined as unknown as ExplainedCall);
+    },
+    answer: (call) => {
+      const place = places.get(call)!;
+      const manual = manualPage(call.name, fileOf(call));
+      const needed = needs(call);
+      const lacking = granted.has(place) ? undefined : needed.find(({ has }) => !has);
+      const answer = lacking ? { result: -lacking.errno } : foretell(call);
+      if (answer === "later") return answer;
+      if (lacking) refused = place;
+      const { name, process, step, child } = call;
+      if (child !== undefined && answer.child) {
+        processes.push({ name: child, parent: process.name });
+      }
+      const { result } = answer;
+      calls[place] = {
+        process: process.name,
+        call: name,
+        arguments: printArguments(call),
+        result: printResult(call, answer),
+        errno: result !== undefined && result < 0 ? errorName(-result) : null,
+        why: step.note.why ?? null,
+        manual,
+        needs: needed,
+      };
+      return answer;
+    },
+  });
+  const { end } = start;
+  return { start, calls, processes, refused: hasFailed(start, end) ? refused : undefined };
+}
+
+/** Whether a process, or one that it has made, has ended with another status than 0. */
+function hasFailed({ children }: Pick<State, "children">, end: State["end"]): boolean {
+  return typeof end === "number" && end !== 0 ||
+    children.some((child) => hasFailed(child, child.end));
+}
+
+/** The file that a call is about. */
+function fileOf({ name, args, process: { state, memory } }: Call<State>): string | undefined {
+  if (name === "openat") return memory.text(args[1]!.value);
+  return name === "write" ? descriptor(state, args[0]!.value).path : undefined;
+}
+
+function capabilityNames(set: bigint): string[] {
+  return Object.entries(CAPABILITIES)
+    .filter(([, number]) => set >> BigInt(number) & 1n).map(([name]) => name);
+}
