@@ -1,6 +1,5 @@
 /**
- * The entry when run from sources: only the module of the command that runs is
- * loaded.
+ * The entry: only the module of the command that runs is loaded.
  *
  * @module
  */

@@ -35,6 +35,7 @@ import {
   plan,
 } from "../mod.ts";
 import { compile, CompileError } from "./compile.ts";
+import { RUN } from "./bundle.ts";
 import { fromFileUrl, parseArgs } from "./std.ts";
 
 const WARM_UP = 3;
@@ -386,7 +387,7 @@ async function main(args: string[]): Promise<void> {
     return waiter;
   };
   try {
-    const bundled = [...DENO, "--allow-ffi", makeBundle(directory)];
+    const bundled = [Deno.execPath(), ...RUN, makeBundle(directory)];
     const sources = [...DENO, "--allow-ffi", `${project}commands/main.ts`];
     const real = await start("/usr/bin/unshare", ...UNSHARE);
     const ours = (await start(...bundled, "unshare", ...UNSHARE))!;

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { V8_FLAGS } from "./bundle.ts";
 import { dirname, fromFileUrl, join, parseArgs } from "./std.ts";
 
 /** An architecture, as `uname -m` gives it. */
@@ -31,7 +32,7 @@ const FLAGS = [
   "--allow-ffi",
   "--no-prompt",
   "--no-code-cache",
-  "--v8-flags=--single-threaded",
+  V8_FLAGS,
   "--no-config",
   "--no-lock",
 ];
@@ -77,7 +78,6 @@ export async function compile(
   try {
     const [entry, binary] = [join(outside, "denspace.js"), join(beside, "denspace")];
     await makeBundle(entry);
-    await Deno.utime(entry, 0, 0); // It goes in: the same sources shall make the same binary.
     const { success, stderr } = await run(toolchain.deno, {
       args: ["compile", ...FLAGS, "--target", TARGETS[arch].triple, "--output", binary, entry],
       cwd: outside,
@@ -96,8 +96,14 @@ export async function compile(
 
 async function makeBundle(file: string): Promise<void> {
   const script = fromFileUrl(new URL("bundle.ts", import.meta.url));
-  const { success, stderr } = await run(Deno.execPath(), { args: ["run", "-A", script, file] });
+  const { success, stderr } = await run(Deno.execPath(), {
+    args: ["run", "-A", script, file, "--lazy"],
+  });
   if (!success) throw new CompileError(`the bundle can't be made: ${brief(stderr)}`);
+  // Their times go in: the same sources shall make the same binary.
+  await Deno.utime(file, 0, 0);
+  const chunks = join(dirname(file), "chunks");
+  for (const { name } of Deno.readDirSync(chunks)) await Deno.utime(join(chunks, name), 0, 0);
 }
 
 /** What `deno compile` says, and what to do if it did not get its runtime. */
