@@ -183,6 +183,59 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     "Flags of close_range(2).",
     { from: "linux/close_range.h", names: /^CLOSE_RANGE_\w+$/, as: "flag" },
   ],
+  "netlink.ts": [
+    "Messages of rtnetlink(7): links, addresses, routes, queueing disciplines.",
+    { from: "sys/socket.h", names: /^(AF_NETLINK|AF_INET6?|SOCK_RAW|SOCK_CLOEXEC)$/ },
+    { from: "linux/netlink.h", names: /^(NETLINK_ROUTE|NLMSG_(ERROR|DONE))$/ },
+    {
+      from: "linux/netlink.h",
+      names: /^(NLM_F_(REQUEST|ACK|DUMP|CREATE|EXCL)|NLA_F_NESTED)$/,
+      as: "flag",
+    },
+    {
+      from: "linux/rtnetlink.h",
+      names: /^RTM_(NEW|DEL|GET)(LINK|ADDR|ROUTE|QDISC|TFILTER|NSID)$/,
+    },
+    { from: "linux/net_namespace.h", names: /^NETNSA_(NSID|FD|NSID_NOT_ASSIGNED)$/ },
+    {
+      from: "linux/rtnetlink.h",
+      names:
+        /^(RTA_(DST|GATEWAY|OIF)|RT_TABLE_MAIN|RTPROT_STATIC|RT_SCOPE_(UNIVERSE|LINK)|RTN_UNICAST)$/,
+    },
+    { from: "linux/rtnetlink.h", names: /^TCA_(KIND|OPTIONS)$/ },
+    {
+      from: "linux/if_link.h",
+      names: /^IFLA_(IFNAME|MASTER|MTU|LINKINFO|INFO_KIND|INFO_DATA|NET_NS_FD|NET_NS_PID)$/,
+    },
+    { from: "linux/veth.h", names: /^VETH_INFO_PEER$/ },
+    { from: "linux/if_addr.h", names: /^IFA_(ADDRESS|LOCAL)$/ },
+    { from: "linux/if_addr.h", names: /^IFA_F_NODAD$/, as: "flag" },
+    { from: "linux/if.h", names: /^IFF_UP$/, as: "flag" },
+    { from: "linux/sockios.h", names: /^SIOCGIFINDEX$/, as: "flag" },
+    { from: "linux/pkt_sched.h", names: /^TC_H_(ROOT|INGRESS)$/, as: "flag" },
+    { from: "linux/pkt_sched.h", names: /^(TCA_TBF_(PARMS|RATE64|BURST)|TC_LINKLAYER_ETHERNET)$/ },
+    {
+      from: "linux/pkt_cls.h",
+      names: /^(TCA_U32_(SEL|ACT)|TCA_ACT_(KIND|OPTIONS)|TC_ACT_STOLEN|TC_U32_TERMINAL)$/,
+    },
+    { from: "linux/tc_act/tc_mirred.h", names: /^TCA_(MIRRED_PARMS|EGRESS_REDIR)$/ },
+    { from: "linux/if_ether.h", names: /^ETH_P_ALL$/ },
+  ],
+  "bpf.ts": [
+    "Extended BPF for bpf(2): instructions and commands.",
+    {
+      from: "linux/bpf.h",
+      names: /^BPF_(PROG_LOAD|PROG_ATTACH|PROG_TYPE_CGROUP_DEVICE|CGROUP_DEVICE)$/,
+    },
+    { from: "linux/bpf.h", names: /^BPF_F_ALLOW_MULTI$/, as: "flag" },
+    { from: "linux/bpf.h", names: /^BPF_DEVCG_(ACC|DEV)_\w+$/ },
+    {
+      from: "linux/bpf.h",
+      names: /^BPF_(LDX|MEM|W|ALU|ALU64|MOV|AND|RSH|JMP|JNE|EXIT|K|X)$/,
+      as: "flag",
+    },
+    { from: "linux/bpf.h", names: /^BPF_REG_\d+$/ },
+  ],
   "if.ts": [
     "Requests of ioctl(2) to network interfaces, see netdevice(7), and their flags.",
     { from: "linux/sockios.h", names: /^SIOC[GS]IFFLAGS$/, as: "flag" },
@@ -219,7 +272,7 @@ async function valuesOf(
   const include = `#include <stddef.h>\n#include <${from}>\n`;
   const text = await run(compiler, ["-E", "-dD", ...options], include);
   // Macros with a value and without parameters, and enumerators.
-  const found = text.matchAll(/^(?:#define +|\s+)(\w+)(?: +\S.*|,)?$/gm);
+  const found = text.matchAll(/^(?:#define +|\s+)(\w+)(?:(?: +|=)\S.*|,)?$/gm);
   const wanted = new Set(
     found.map((match) => match[1]!).filter((name) => names.test(name)),
   );

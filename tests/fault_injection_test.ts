@@ -266,7 +266,7 @@ function withStep(plan: Plan, index: number, step: Step): Plan {
 
 /** Whether the plan knows how to go on when the step is refused. */
 function tolerates({ note }: Step): boolean {
-  return note.fail !== undefined || note.accept?.includes(EPERM) === true;
+  return (note.fail !== undefined && !note.fail.reported) || note.accept?.includes(EPERM) === true;
 }
 
 /** Runs a plan, after a command that starts it. */

@@ -137,6 +137,42 @@ Deno.test("a failure that can't be reported ends the program all the same", asyn
   }
 });
 
+Deno.test("a guard undoes what was done before a failure, from the inside out", async () => {
+  const say = (p: Builder, text: string) => p.call("write", [1, text, text.length]);
+  const guarded = (fails: string) => (p: Builder) => {
+    const step = (name: string) => {
+      if (name === fails) p.control("raise", [2], { message: name });
+      else say(p, `${name} `);
+    };
+    p.guard(() => {
+      step("a");
+      p.guard(() => step("b"), () => {
+        p.call("close", [-1], { accept: [9] });
+        step("-b");
+      });
+      step("c");
+    }, () => step("-a"));
+    say(p, "d");
+    p.call("exit_group", [0]);
+  };
+  const error = (name: string) => `test: ${name}: No such file or directory\n`;
+  for (
+    const [fails, said, status] of [
+      ["", "a b c d", 0],
+      ["a", "-a ", 1],
+      ["b", "a -b -a ", 1],
+      ["c", "a b -a ", 1],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await runPlan(guarded(fails));
+    assertEquals([new TextDecoder().decode(stdout), stderr, code], [
+      said,
+      fails && error(fails),
+      status,
+    ], fails);
+  }
+});
+
 // The executable -------------------------------------------------------------
 
 interface Segment {

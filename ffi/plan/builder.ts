@@ -8,7 +8,11 @@ import {
   type Cell,
   CONTEXT_SIZE,
   type ControlName,
+  ERRNO,
+  FAILED,
+  FAILURE,
   type Initial,
+  isControl,
   type Label,
   type Note,
   type Operand,
@@ -53,6 +57,8 @@ export interface Builder {
   place(label: Label): void;
   /** Goes on at the label. */
   jump(label: Label): void;
+  /** Has a failure of what `body` writes come only after what `undo` writes. */
+  guard(body: () => void, undo: () => void): void;
 }
 
 const NOTHING: Note = {};
@@ -86,9 +92,11 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
     if (value) initial.push({ cell, value });
     return cell;
   };
+  let guarding: Label | undefined; // where the innermost guard undoes things
   const step = (op: Step["op"], args: readonly Operand[], note = NOTHING): Cell => {
     const result = note.result ?? cell(op);
-    steps.push({ op, args, result, note });
+    const guarded = guarding && !note.fail && (op === "raise" || !isControl(op));
+    steps.push({ op, args, result, note: guarded ? { ...note, fail: guarding! } : note });
     return result;
   };
   let placed = 0; // where a label was placed last
@@ -103,6 +111,9 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
     return op === "exit_group" || op === "raise" || (!!note.next && !note.fail);
   };
   const jump = (next: Label) => void step("add", [0, 0], { next });
+  const set: Builder["set"] = (result, value, next) => {
+    step("add", [value, 0], next ? { result, next } : { result });
+  };
 
   write({
     call: step,
@@ -121,13 +132,28 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
     branch: (op, a, b, next) => {
       step(op, [a, b], { next, fail: { at: steps.length + 1 } });
     },
-    set: (result, value, next) => {
-      step("add", [value, 0], next ? { result, next } : { result });
-    },
+    set,
     here: () => ({ at: steps.length }),
     label: () => ({}),
     place,
     jump,
+    guard: (body, undo) => {
+      const outer = guarding;
+      const [inner, end]: [Label, Label] = [{ reported: true }, {}];
+      guarding = inner;
+      body();
+      guarding = outer;
+      const joins = !ended();
+      if (joins) jump(end);
+      place(inner);
+      const [step, errno] = [cell("failed step"), cell("errno")];
+      set(step, FAILED);
+      set(errno, ERRNO);
+      undo();
+      set(FAILED, step);
+      set(ERRNO, errno, outer ?? FAILURE);
+      if (joins) place(end);
+    },
   });
   if (!ended() || placed === steps.length) {
     throw new Error(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);

@@ -21,7 +21,15 @@ import { encode } from "../bytes.ts";
 import { ENOSYS } from "../constants/errno.ts";
 import { missingCall } from "../errno.ts";
 import type { Architecture } from "./arch.ts";
-import { type CallName, CONTROL, isCell, type Operand, type Plan, type Step } from "./step.ts";
+import {
+  type CallName,
+  CONTROL,
+  FAILURE,
+  isCell,
+  type Operand,
+  type Plan,
+  type Step,
+} from "./step.ts";
 
 /** A plan as bytes, for the addresses it was laid out for. */
 export interface Layout {
@@ -162,11 +170,15 @@ export function layout(
       put(view, at + AT.args + 8 * j, value);
       if (isCell(args[j]!)) refs |= 1 << j;
     }
-    const reports = !note.fail && (control === undefined || op === "raise");
+    const reports = (!note.fail || note.fail.reported) && (control === undefined || op === "raise");
     const said = reports ? message(step) : 0;
     const fail = note.fail ? note.fail.at : reports ? failure : undefined;
     // Nothing follows the step that ends a program.
-    const next = note.next ? note.next.at : ENDS.has(op) ? i : i + 1;
+    const next = note.next
+      ? note.next === FAILURE ? failure : note.next.at
+      : ENDS.has(op)
+      ? i
+      : i + 1;
 
     view.setUint32(at, control ?? arch.syscalls[op as CallName], true);
     view.setUint8(at + AT.refs, refs);

@@ -26,6 +26,7 @@ export type Kind =
 
 /** The arguments of each system call, in order. */
 export const SIGNATURES = {
+  bpf: ["number", "address", "number"],
   capget: ["address", "address"],
   capset: ["address", "address"],
   chdir: ["string"],
@@ -39,6 +40,7 @@ export const SIGNATURES = {
   fchdir: ["fd"],
   fchownat: ["dirfd", "string", "number", "number", "AT_"],
   fcntl: ["fd", "number", "number"],
+  flock: ["fd", "number"],
   fsconfig: ["fd", "number", "string", "string", "number"],
   fsmount: ["fd", "number", "number"],
   fsopen: ["string", "number"],
@@ -68,9 +70,12 @@ export const SIGNATURES = {
   prctl: ["PR_", "number", "number", "number", "number"],
   prlimit64: ["number", "number", "address", "address"],
   read: ["fd", "address", "number"],
+  recvfrom: ["fd", "address", "number", "number", "address", "address"],
+  renameat2: ["dirfd", "string", "dirfd", "string", "number"],
   rt_sigaction: ["SIG_", "address", "address", "number"],
   rt_sigprocmask: ["HOW_", "address", "address", "number"],
   rt_sigtimedwait: ["address", "address", "address", "number"],
+  sendto: ["fd", "bytes", "number", "number", "address", "number"],
   setdomainname: ["bytes", "number"],
   setgid: ["number"],
   setgroups: ["number", "address"],
@@ -87,6 +92,7 @@ export const SIGNATURES = {
   symlinkat: ["string", "dirfd", "string"],
   umask: ["octal"],
   umount2: ["string", "number"],
+  unlinkat: ["dirfd", "string", "AT_"],
   unshare: ["CLONE_"],
   wait4: ["number", "address", "W_", "address"],
   write: ["fd", "bytes", "number"],

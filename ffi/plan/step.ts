@@ -80,7 +80,12 @@ export type Operand =
 export interface Label {
   /** The index. */
   at?: number;
+  /** Whether what leads here by failing is reported in the end. */
+  readonly reported?: true;
 }
+
+/** The plan's failure, which reports the step that failed last, as a place to go on at. */
+export const FAILURE: Label = {};
 
 /** What a call needs of the kernel, and how one that lacks it answers. */
 export interface Need {

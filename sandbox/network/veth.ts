@@ -1,0 +1,142 @@
+/**
+ * A network of a container's own: a pair of interfaces, see veth(4), of which one
+ * end is in the container's network namespace and the other one outside, alone or
+ * as a port of a bridge.
+ *
+ *     outside                          inside
+ *     [bridge -] NAME <--------------> eth0
+ *                  sends: tbf
+ *                  receives -> NAMEi, which sends: tbf
+ *
+ * A rate is kept outside in both directions, where nobody inside can change it.
+ * An interface can only bound what it sends; what it receives is therefore sent
+ * by another one, an ifb.
+ *
+ * @module
+ */
+import { EEXIST, ENODEV, ENOENT, EOPNOTSUPP } from "../../ffi/constants/errno.ts";
+import {
+  deleteLink,
+  type Late,
+  linkMaster,
+  linkUp,
+  newAddress,
+  newIngress,
+  newLink,
+  newRedirect,
+  newRoute,
+  newTbf,
+  newVeth,
+  type Prefix,
+  type Rate,
+} from "../../ffi/netlink.ts";
+import type { Builder } from "../../ffi/plan/builder.ts";
+import type { Cell } from "../../ffi/plan/step.ts";
+import { interfaceIndex, openRtnetlink, tell } from "./rtnetlink.ts";
+
+/** A pair of interfaces. */
+export interface Veth {
+  /** The name of the end outside, at most 14 bytes. */
+  readonly name: string;
+  /** The name of the end inside. */
+  readonly peer: string;
+  /** The addresses inside. */
+  readonly addresses: readonly Prefix[];
+  /** The addresses outside; with a bridge none. */
+  readonly outside: readonly Prefix[];
+  /** Where all that is not for the network itself is sent, one for each kind of address. */
+  readonly gateways: readonly Uint8Array[];
+  /** The bridge that the end outside is a port of. */
+  readonly bridge?: string | undefined;
+  /** How much can be sent in each direction. */
+  readonly rate?: Rate | undefined;
+}
+
+/** The interface that sends what the end outside receives. */
+function ifbOf({ name }: Veth): string {
+  return `${name}i`;
+}
+
+/** Outside: makes the pair; the other end goes into the network namespace of a process. */
+export function makeVeth(p: Builder, veth: Veth, process: Late): void {
+  const { name, peer, bridge, rate } = veth;
+  const socket = openRtnetlink(p);
+  tell(p, socket, newVeth(name, { name: peer, namespace: { pid: process } }), {
+    why: `${peer} inside receives what ${name} sends, and the reverse`,
+    message: `cannot make the interface ${name}`,
+    needs: { errno: EOPNOTSUPP, text: "a pair of interfaces needs a kernel with CONFIG_VETH" },
+  });
+  const index = interfaceIndex(p, socket, name, `cannot find the interface ${name}`);
+  if (bridge !== undefined) {
+    const port = interfaceIndex(p, socket, bridge, `cannot find the bridge ${bridge}`);
+    tell(p, socket, linkMaster(index, port), {
+      why: `a port of ${bridge}`,
+      message: `cannot make ${name} a port of ${bridge}`,
+    });
+  }
+  for (const address of veth.outside) giveAddress(p, socket, index, name, address);
+  if (rate) keepRate(p, socket, veth, index, rate);
+  raise(p, socket, index, name);
+  p.call("close", [socket]);
+}
+
+function keepRate(p: Builder, socket: Cell, veth: Veth, index: Cell, rate: Rate): void {
+  const { name } = veth;
+  const ifb = ifbOf(veth);
+  const message = `cannot keep the rate of ${name}`;
+  const needs = (option: string) => ({
+    message,
+    needs: { errno: EOPNOTSUPP, text: `a rate needs a kernel with ${option}` },
+  });
+  const tbf = { errno: ENOENT, text: "a rate needs a kernel with CONFIG_NET_SCH_TBF" };
+  tell(p, socket, newTbf(index, rate), { why: "what goes in", message, needs: tbf });
+  tell(p, socket, newLink(ifb, "ifb"), {
+    why: "sends what comes out, since a rate is one of sending",
+    ...needs("CONFIG_IFB"),
+  });
+  const other = interfaceIndex(p, socket, ifb, message);
+  tell(p, socket, newTbf(other, rate), { why: "what comes out", message });
+  raise(p, socket, other, ifb);
+  tell(p, socket, newIngress(index), { why: "what comes out is looked at", message });
+  tell(p, socket, newRedirect(index, other), { why: `and is sent by ${ifb}`, message });
+}
+
+/** Inside: gives our end its addresses and routes. */
+export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void {
+  const socket = openRtnetlink(p);
+  const index = interfaceIndex(p, socket, peer, `cannot find the interface ${peer}`);
+  for (const address of addresses) giveAddress(p, socket, index, peer, address);
+  raise(p, socket, index, peer);
+  for (const gateway of gateways) {
+    tell(p, socket, newRoute(gateway), {
+      why: "the way to everywhere else",
+      message: `cannot set the gateway of ${peer}`,
+    });
+  }
+  p.call("close", [socket]);
+}
+
+/** Outside: removes what is left of the pair. Without the container's namespace that is not much. */
+export function removeVeth(p: Builder, veth: Veth): void {
+  const names = veth.rate ? [veth.name, ifbOf(veth)] : [veth.name];
+  const socket = openRtnetlink(p);
+  for (const name of names) {
+    tell(p, socket, deleteLink(name), {
+      why: "nobody is left to talk to",
+      message: `cannot remove the interface ${name}`,
+      unless: ENODEV,
+    });
+  }
+  p.call("close", [socket]);
+}
+
+function giveAddress(p: Builder, socket: Cell, index: Cell, name: string, prefix: Prefix): void {
+  tell(p, socket, newAddress(index, prefix), {
+    message: `cannot give ${name} its address`,
+    unless: EEXIST,
+  });
+}
+
+function raise(p: Builder, socket: Cell, index: Cell, name: string): void {
+  tell(p, socket, linkUp(index), { message: `cannot bring ${name} up` });
+}
