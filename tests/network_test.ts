@@ -173,7 +173,7 @@ function executable(program: Plan): string {
 function container(veth: Veth): string {
   return executable(plan("test", (p) => {
     const self: Cell = p.call("getpid", []);
-    const helper = forkHelper(p, "the end outside", () => makeVeth(p, veth, self));
+    const helper = forkHelper(p, "helper", "the end outside", () => makeVeth(p, veth, self));
     p.call("unshare", [CLONE_NEWNET]);
     raiseLoopback(p);
     helper.run();
