@@ -67,6 +67,7 @@ export * from "./ffi/signal.ts";
 export * from "./ffi/stat.ts";
 export * from "./ffi/unistd.ts";
 export * from "./ffi/wait.ts";
+export * from "./ffi/xattr.ts";
 export { namespaceWorker, withNamespace } from "./sandbox/inside.ts";
 export {
   type Namespace,

@@ -10,6 +10,7 @@ import { statx } from "../ffi/stat.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { containerPlan } from "../sandbox/container/plan.ts";
 import type { Config } from "../sandbox/container/oci.ts";
+import { readlink } from "../ffi/unistd.ts";
 import type { Context } from "./cli.ts";
 import { configOf } from "./container_config.ts";
 import { CONTAINER_OPTIONS, parseContainer } from "./container_options.ts";
@@ -46,11 +47,30 @@ export function main(argv: readonly string[], { run = exec, reads }: Partial<Con
     what: "the users, mounts and files of this machine",
     instead: "an emitted unshare",
   });
-  const config = wanted.config === undefined
-    ? supportedConfig(configOf(wanted))
-    : readConfig(wanted.config);
+  const config = explained(() =>
+    wanted.config === undefined ? supportedConfig(configOf(wanted)) : readConfig(wanted.config)
+  );
   if (wanted.show === "config") return print(format(config));
-  run(containerPlan(config, { name: argv[0]! }), argv);
+  const options = { name: argv[0]!, command: ownCommand() };
+  run(explained(() => containerPlan(config, options)), argv);
+}
+
+/** What a function returns; what can't be had is said in one line. */
+function explained<T>(find: () => T): T {
+  try {
+    return find();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ArgumentError(error.message);
+  }
+}
+
+/** How this program was called, up to its arguments. */
+function ownCommand(): string[] {
+  const program = readlink("/proc/self/exe");
+  if (Deno.build.standalone) return [program];
+  const [, ...args] = decode(readFile("/proc/self/cmdline")).split("\0").slice(0, -1);
+  return [program, ...args.slice(0, args.length - Deno.args.length)];
 }
 
 /** A configuration in a file, or in a bundle, from which its relative paths start. */

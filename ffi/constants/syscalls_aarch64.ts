@@ -9,6 +9,7 @@
 
 /** Numbers by name of asm/unistd.h. */
 export const SYSCALLS_AARCH64 = {
+  lgetxattr: 9,
   dup3: 24,
   fcntl: 25,
   ioctl: 29,

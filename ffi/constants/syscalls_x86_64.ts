@@ -50,6 +50,7 @@ export const SYSCALLS_X86_64 = {
   umount2: 166,
   sethostname: 170,
   setdomainname: 171,
+  lgetxattr: 192,
   getdents64: 217,
   exit_group: 231,
   openat: 257,

@@ -53,6 +53,7 @@ export const SIGNATURES = {
   getuid: [],
   ioctl: ["fd", "number", "address"],
   kill: ["number", "SIG_"],
+  lgetxattr: ["string", "string", "address", "number"],
   mkdirat: ["dirfd", "string", "octal"],
   mount: ["string", "string", "string", "MS_", "string"],
   mount_setattr: ["dirfd", "string", "AT_", "address", "number"],

@@ -19,7 +19,7 @@ import { type Layer, layerName, type Layers, overlayOptions, type Owner } from "
 import type { Places } from "./mounts.ts";
 
 /** What the lower directory of the root is called, if it is made. */
-const SKELETON = "%skeleton";
+export const SKELETON = "%skeleton";
 
 /** Opens the directory where layers are kept: one that is there, or memory of this container. */
 export function openLayers(p: Builder, directory: string | undefined): Cell {

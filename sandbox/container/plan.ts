@@ -10,13 +10,15 @@ import type { Cell, Plan } from "../../ffi/plan/step.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { nameDomain, nameHost } from "../hostname.ts";
 import { passDescriptors } from "../inherit.ts";
-import { missingKind } from "../kernel.ts";
+import { open } from "../descriptors.ts";
+import { missingKind, NEEDS } from "../kernel.ts";
 import { raiseLoopback } from "../loopback.ts";
 import { setPropagation } from "../mounts.ts";
 import { noNewPrivileges } from "../privileges.ts";
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
 import { limitResource, type ResourceLimit } from "../rlimits.ts";
+import { forbidTyping } from "../typing.ts";
 import { setClocks } from "../time.ts";
 import { dieWithParent, restoreMask } from "../waiter.ts";
 import { becomeRoot, becomeUser, setUmask } from "./identity.ts";
@@ -25,14 +27,18 @@ import { type Machine, thisMachine } from "./machine.ts";
 import { joinNamespaces, makeNamespaces } from "./namespaces.ts";
 import type { Config, Process, Rlimit } from "./oci.ts";
 import { type Container, resolve } from "./resolve.ts";
-import { changeDirectory, changeRoot, copyRoot, makeRoot } from "./root.ts";
+import { reportChanges } from "./report.ts";
+import { changeDirectory, changeRoot, copyRoot, makeKept, makeRoot } from "./root.ts";
 import {
   becomeSupervisor,
+  keep,
   runStage,
   startProcess,
   supervise,
   type Supervisor,
 } from "./supervisor.ts";
+
+import { openTerminal, relay, takeTerminal } from "./terminal.ts";
 
 /** What is wanted beside the configuration. */
 export interface ContainerOptions {
@@ -40,6 +46,8 @@ export interface ContainerOptions {
   readonly name?: string;
   /** Where it is to run. */
   readonly machine?: Machine;
+  /** How denspace is called, to say at the end what was changed. */
+  readonly command?: readonly string[];
 }
 
 /**
@@ -51,10 +59,12 @@ export interface ContainerOptions {
  */
 export function containerPlan(
   config: Config,
-  { name = "denspace", machine = thisMachine() }: ContainerOptions = {},
+  { name = "denspace", machine = thisMachine(), command }: ContainerOptions = {},
 ): Plan {
   const container = resolve(config, machine);
-  const { made, init, timeout } = container;
+  const { made, init, timeout, process } = container;
+  const ranges = container.ids && "ranges" in container.ids;
+  if (container.diff && !command) throw new RangeError("nobody is there to say what was changed");
   const ownsMounts = made.has("mount");
   return plan(name, (p) => {
     nameProcess(p, "denspace");
@@ -62,7 +72,9 @@ export function containerPlan(
       missingKind(made, EINVAL),
       ...(made.has("user") ? [NO_MORE_USER_NAMESPACES, USER_NAMESPACES_REFUSED] : []),
     ]);
-    const supervisor = becomeSupervisor(p, 0);
+    if (container.dieWithParent) dieWithStarter(p);
+    const supervisor = becomeSupervisor(p, 3);
+    const [layersSlot, usernsSlot, terminalSlot] = supervisor.slots as [Cell, Cell, Cell];
     const processes = runStage(p, supervisor, () => {
       dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
       joinNamespaces(p, container, refusal);
@@ -73,30 +85,46 @@ export function containerPlan(
       becomeRoot(p, container);
       setUmask(p, 0);
       p.call("chdir", ["/"], { why: "no process keeps a directory of the old root" });
+      const kept = makeKept(p, container);
+      if (container.diff) keep(p, kept.layers!, layersSlot);
+      if (container.diff && ranges) keep(p, open(p, "/proc/self/ns/user"), usernsSlot);
+      if (kept.devpts) keep(p, openTerminal(p, kept.devpts, process), terminalSlot);
       return {
         init: init ? startInit(p, (work) => startReaper(p, supervisor, work)) : undefined,
         program: startProcess(p, "program", "only a child is in the new pid namespace", () => {
           dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
-          const root = sources ? makeRoot(p, container, sources) : undefined;
+          const root = sources ? makeRoot(p, container, sources, kept) : undefined;
           if (root) changeRoot(p, container, root);
           nameMachine(p, container);
+          if (kept.devpts) takeTerminal(p, terminalSlot, process);
           if (made.has("net")) raiseLoopback(p);
-          for (const limit of container.process.rlimits ?? []) {
+          for (const limit of process.rlimits ?? []) {
             limitResource(p, toLimit(limit));
           }
+          if (!process.terminal) forbidTyping(p);
           becomeUser(p, container);
           // A change of ids clears the parent death signal.
           dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
-          changeDirectory(p, container.process.cwd);
-          setUmask(p, container.process.user.umask ?? 0o022);
-          if (container.process.noNewPrivileges) noNewPrivileges(p);
+          changeDirectory(p, process.cwd);
+          setUmask(p, process.user.umask ?? 0o022);
+          if (process.noNewPrivileges) noNewPrivileges(p);
           passDescriptors(p, {});
           restoreMask(p, supervisor.mask);
-          runProgram(p, container.process);
+          runProgram(p, process);
         }),
       };
     });
-    supervise(p, supervisor, processes, { timeout }, () => {});
+    const terminal = process.terminal ? relay(p, terminalSlot) : undefined;
+    supervise(p, supervisor, processes, { timeout, terminal }, () => {
+      if (!container.diff) return;
+      reportChanges(p, {
+        command: command!,
+        root: config.root!.path,
+        layers: layersSlot,
+        userns: ranges ? usernsSlot : undefined,
+        mask: supervisor.mask,
+      });
+    });
     refusal.write();
   });
 }
@@ -106,6 +134,15 @@ function startReaper(p: Builder, { self }: Supervisor, work: () => void): Cell {
     dieWithParent(p, self, SIGNALS.SIGKILL);
     work();
   });
+}
+
+/** Has the supervisor, and with it the container, end with what started it. */
+function dieWithStarter(p: Builder): void {
+  const parent = p.call("pidfd_open", [p.call("getppid", []), 0], {
+    message: "cannot watch the parent",
+    needs: NEEDS.parentDeath,
+  });
+  dieWithParent(p, parent, SIGNALS.SIGKILL);
 }
 
 function nameMachine(p: Builder, { config }: Container): void {

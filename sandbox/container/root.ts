@@ -29,6 +29,7 @@ import {
 } from "./mounts.ts";
 import { attachLayer, makeLayers, openLayers, withinLayers } from "./overlay.ts";
 import type { Container } from "./resolve.ts";
+import { bindConsole } from "./terminal.ts";
 
 /** What is copied of the machine before the ids change. */
 export interface Sources {
@@ -71,18 +72,43 @@ export interface Root {
   readonly mounts: readonly { readonly mount: MountSpec | Layer; readonly fd: Cell }[];
   /** What is attached in a new /dev. */
   readonly devices: Devices;
+  /** Where the container's terminal is, if it has one. */
+  readonly devpts: Cell | undefined;
+}
+
+/** What is made before all else, since the supervisor keeps something of it. */
+export interface Kept {
+  /** The directory of the layers. */
+  readonly layers: Cell | undefined;
+  /** The mount of the devpts, if the container has a terminal. */
+  readonly devpts: Cell | undefined;
+}
+
+/** Makes what the supervisor keeps something of. */
+export function makeKept(p: Builder, { layers, keep, mounts, process }: Container): Kept {
+  const devpts = mounts.find(isDevpts);
+  if (process.terminal && !devpts) throw new RangeError("a terminal needs a devpts on /dev/pts");
+  return {
+    layers: layers && openLayers(p, keep),
+    devpts: process.terminal ? makeMount(p, devpts as MountSpec) : undefined,
+  };
 }
 
 /** Makes all mounts, while the machine can be seen. */
-export function makeRoot(p: Builder, container: Container, { root, binds }: Sources): Root {
+export function makeRoot(
+  p: Builder,
+  container: Container,
+  { root, binds }: Sources,
+  { layers: directory, devpts }: Kept,
+): Root {
   const { layers, mounts, keep, inUserNamespace } = container;
   const devices = mounts.some(isDev) ? copyDevices(p) : new Map<string, Cell>();
   const made = new Map<MountSpec | Layer, Cell>(binds);
   for (const mount of mounts) {
-    if ("source" in mount && "type" in mount.source) made.set(mount, makeMount(p, mount));
+    if (!("source" in mount && "type" in mount.source)) continue;
+    made.set(mount, devpts && isDevpts(mount) ? devpts : makeMount(p, mount));
   }
-  if (layers) {
-    const directory = openLayers(p, keep);
+  if (layers && directory) {
     const more = mounts.filter(isLayer).filter((layer) => !layers.layers.includes(layer));
     const all = { ...layers, layers: [...layers.layers, ...more] };
     withinLayers(p, directory, keep !== undefined, () => {
@@ -95,6 +121,7 @@ export function makeRoot(p: Builder, container: Container, { root, binds }: Sour
     mount: root ?? made.get(layers!.layers[0]!)!,
     mounts: mounts.map((mount) => ({ mount, fd: made.get(mount)! })),
     devices,
+    devpts,
   };
 }
 
@@ -113,6 +140,7 @@ export function changeRoot(p: Builder, { config, layers }: Container, root: Root
     }
     attachMount(p, at, { spec: mount, fd });
     if (isDev(mount)) fillDev(p, fd, root.devices);
+    if (root.devpts === fd) bindConsole(p, at, fd);
   }
   for (const path of readonlyPaths) makeReadonly(p, at, path);
   if (maskedPaths.length > 0) {
@@ -170,4 +198,10 @@ function isLayer(mount: MountSpec | Layer): mount is Layer {
 function isDev(mount: MountSpec | Layer): boolean {
   return "source" in mount && mount.destination === "/dev" && "type" in mount.source &&
     mount.source.type === "tmpfs";
+}
+
+/** Whether a mount is where terminals are. */
+function isDevpts(mount: MountSpec | Layer): boolean {
+  return "source" in mount && mount.destination === "/dev/pts" && "type" in mount.source &&
+    mount.source.type === "devpts";
 }

@@ -27,6 +27,7 @@ import { WNOHANG, WUNTRACED } from "../../ffi/constants/wait.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Label, Operand } from "../../ffi/plan/step.ts";
 import { exitUnlessDone } from "../helper.ts";
+import type { Relay } from "./terminal.ts";
 import { endAs, expectChild, killSelf, SIGSET, watchSelf } from "../waiter.ts";
 
 const { SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGSTOP } = SIGNALS;
@@ -80,6 +81,14 @@ export function becomeSupervisor(p: Builder, slots: number): Supervisor {
         message: "cannot keep a descriptor",
       })),
   };
+}
+
+/** Has the supervisor keep a descriptor of the stage. */
+export function keep(p: Builder, fd: Cell, slot: Cell): void {
+  p.call("dup3", [fd, slot, O_CLOEXEC], {
+    why: "the supervisor keeps it",
+    message: "cannot keep a descriptor",
+  });
 }
 
 /** The processes of a container, as the supervisor counts them. */
@@ -139,10 +148,8 @@ export function startProcess(p: Builder, child: string, why: string, work: () =>
 export interface Watching {
   /** After how many seconds the program is killed. */
   readonly timeout?: number | undefined;
-  /** What it does beside: waits until there is a signal to read, and for what else there is. */
-  readonly wait?: (() => void) | undefined;
-  /** What it does about a signal of the terminal. */
-  readonly resize?: (() => void) | undefined;
+  /** The terminal of the container. */
+  readonly terminal?: Relay | undefined;
 }
 
 /** The exit status after a timeout, as timeout(1) has it. */
@@ -153,7 +160,7 @@ export function supervise(
   p: Builder,
   { signals }: Supervisor,
   { program, init }: Processes,
-  { timeout, wait, resize }: Watching,
+  { timeout, terminal }: Watching,
   atEnd: () => void,
 ): void {
   const late = p.cell("timed out");
@@ -161,7 +168,7 @@ export function supervise(
   const [info, status] = [p.cell("struct signalfd_siginfo", 128), p.cell("status")];
   const done = p.label();
   const again = p.here();
-  wait?.();
+  terminal?.wait(signals);
   const size = p.call("read", [signals, { addressOf: info }, 128], {
     why: "the next signal",
     accept: [EINTR, EAGAIN],
@@ -182,7 +189,7 @@ export function supervise(
       kill(p, program, SIGKILL, "its time is over", again);
     });
   }
-  if (resize) p.when("equal", signal, SIGNALS.SIGWINCH, resize);
+  terminal?.signal(signal, program);
   p.jump(again);
   p.place(pass);
   kill(p, program, signal, "a process has sent it to us, but meant the program", again);
@@ -202,6 +209,7 @@ export function supervise(
     kill(p, init, SIGKILL, "with process 1 all processes of the container end");
     p.call("wait4", [init, 0, 0, 0], { message: "waitpid failed" });
   }
+  terminal?.end();
   atEnd();
   if (timeout !== undefined) {
     p.when("equal", late, 1, () => p.call("exit_group", [TIMED_OUT]));

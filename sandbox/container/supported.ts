@@ -147,10 +147,11 @@ const process: Check = object({
     hard: integer(0, 2 ** 64),
   }, ["type", "soft", "hard"])),
   noNewPrivileges: flag,
-  terminal: (value, path) => {
-    flag(value, path);
-    if (value) fail(path, "is not supported yet");
-  },
+  terminal: flag,
+  consoleSize: object({ height: integer(0, 0xffff), width: integer(0, 0xffff) }, [
+    "height",
+    "width",
+  ]),
 }, ["cwd", "args", "user"]);
 
 const linux: Check = object({

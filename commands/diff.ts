@@ -1,0 +1,47 @@
+/**
+ * `denspace diff`: what was changed in a container.
+ *
+ * @module
+ */
+import { changes } from "../sandbox/container/diff.ts";
+import type { Context } from "./cli.ts";
+import { ArgumentError, getopt } from "./getopt.ts";
+import { type Help, print, showHelp } from "./help.ts";
+import { realPath } from "./paths.ts";
+
+const OPTIONS = [
+  { name: "help", short: "h", argument: "none", help: "show this text" },
+  {
+    name: "rootfs",
+    argument: "required",
+    value: "directory",
+    complete: "directory",
+    help: "the root that the container had a copy of (/)",
+  },
+] as const;
+
+/** What diff says of itself. */
+export const help: Help = {
+  name: "diff",
+  summary: "say what was changed in a container",
+  usage: "[options] directory",
+  about: `Says what was changed in a container whose changes are kept in a directory by
+run --keep: A, C or D for what was added, changed or deleted, and its path.`,
+  options: OPTIONS,
+  operands: "directory",
+};
+
+/** Says what was changed: `argv[0]` and what follows it. */
+export function main(argv: readonly string[], _context: Context): void {
+  let root = "/";
+  const { options, operands } = getopt(OPTIONS, argv.slice(1), { permute: true });
+  for (const option of options) {
+    if (option.name === "help") return showHelp(help);
+    root = realPath(option.value);
+  }
+  const [directory, more] = operands;
+  if (directory === undefined || more !== undefined) {
+    throw new ArgumentError("which directory? run --keep has one");
+  }
+  print(changes(directory, root).map(({ kind, path }) => `${kind} ${path}\n`).join(""));
+}

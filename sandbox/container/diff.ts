@@ -1,0 +1,94 @@
+/**
+ * What was changed in a root of layers: what their upper directories hold, against
+ * what is below. See overlayfs in the kernel's documentation.
+ *
+ * @module
+ */
+import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
+import { readdir } from "../../ffi/dirent.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { type Stat, statx } from "../../ffi/stat.ts";
+import { lgetxattr } from "../../ffi/xattr.ts";
+import { layerPlace } from "./layers.ts";
+import { SKELETON } from "./overlay.ts";
+
+/** A path that was added, changed or deleted. */
+export interface Change {
+  /** What became of it. */
+  readonly kind: "A" | "C" | "D";
+  /** The path inside. */
+  readonly path: string;
+}
+
+const [S_IFMT, S_IFDIR, S_IFCHR] = [0o170000, 0o040000, 0o020000];
+
+/**
+ * What was changed, sorted by path. A directory counts as changed when something
+ * was added to it or deleted from it; what was in a deleted directory is not
+ * listed.
+ *
+ * @param directory the directory of the layers
+ * @param root the directory whose copy the root is
+ * @throws {SyscallError} when something can't be looked at
+ */
+export function changes(directory: string, root: string): Change[] {
+  const names = readdir(directory);
+  const base = root === "/" ? "" : root;
+  const found = names.filter((name) => name !== SKELETON).flatMap((name) => {
+    const place = layerPlace(name);
+    const made = place === "/" && names.includes(SKELETON);
+    const lower = made ? `${directory}/${SKELETON}` : `${base}${place}`;
+    const inside = [...within(`${directory}/${name}/upper`, lower, place === "/" ? "" : place)];
+    const top: Change[] = place === "/" || inside.length === 0 ? [] : [{ kind: "C", path: place }];
+    return [...top, ...inside];
+  });
+  return found.sort((a, b) => a.path < b.path ? -1 : a.path > b.path ? 1 : 0);
+}
+
+/** What was changed in a directory, of which there may be nothing below. */
+function* within(upper: string, lower: string | undefined, place: string): Generator<Change> {
+  const names = readdir(upper);
+  if (lower !== undefined && isOpaque(upper)) {
+    for (const name of readdir(lower)) {
+      if (!names.includes(name)) yield { kind: "D", path: `${place}/${name}` };
+    }
+  }
+  for (const name of names) {
+    const path = `${place}/${name}`;
+    const is = statx(`${upper}/${name}`, AT_SYMLINK_NOFOLLOW);
+    const was = lower === undefined ? undefined : find(`${lower}/${name}`);
+    if (isWhiteout(is)) {
+      if (was) yield { kind: "D", path };
+      continue;
+    }
+    yield { kind: was ? "C" : "A", path };
+    if (!isDirectory(is)) continue;
+    const below = was && isDirectory(was) ? `${lower}/${name}` : undefined;
+    yield* within(`${upper}/${name}`, below, path);
+  }
+}
+
+function find(path: string): Stat | undefined {
+  try {
+    return statx(path, AT_SYMLINK_NOFOLLOW);
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
+}
+
+function isDirectory({ mode }: Stat): boolean {
+  return (mode & S_IFMT) === S_IFDIR;
+}
+
+/** What stands for a deleted file. */
+function isWhiteout({ mode, rdev }: Stat): boolean {
+  return (mode & S_IFMT) === S_IFCHR && rdev === 0n;
+}
+
+/** Whether nothing of the lower directory shows: it was deleted, and made again. */
+function isOpaque(path: string): boolean {
+  return ["trusted.overlay.opaque", "user.overlay.opaque"].some((name) =>
+    lgetxattr(path, name)?.[0] === "y".charCodeAt(0)
+  );
+}

@@ -1,0 +1,255 @@
+/**
+ * A terminal of a container's own: a pty of its own devpts. The supervisor, whose
+ * terminal stays outside, passes on what is typed and shown. See pty(7), pts(4).
+ *
+ *     our terminal, raw <--> supervisor <--> ptmx | pts/0 <--> program
+ *
+ * @module
+ */
+import { EAGAIN, EINTR, EIO, EPIPE, ESRCH } from "../../ffi/constants/errno.ts";
+import { AT_EMPTY_PATH, O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { SIGNALS } from "../../ffi/constants/signal.ts";
+import {
+  TCGETS,
+  TCSETS,
+  TIOCGPTPEER,
+  TIOCGWINSZ,
+  TIOCSCTTY,
+  TIOCSPTLCK,
+  TIOCSWINSZ,
+} from "../../ffi/constants/termios.ts";
+import type { Builder } from "../../ffi/plan/builder.ts";
+import type { Cell, Label, Operand } from "../../ffi/plan/step.ts";
+import { attach, copyMount, openPlace } from "../mount_api.ts";
+import type { Places } from "./mounts.ts";
+import type { Process } from "./oci.ts";
+
+/** The group id that leaves the group alone. */
+const SAME = 0xffff_ffff;
+
+/** Opens a new terminal of a devpts; the descriptor of whoever shows it. */
+export function openTerminal(p: Builder, devpts: Cell, { consoleSize }: Process): Cell {
+  const message = "cannot open a terminal";
+  const master = p.call("openat", [devpts, "ptmx", O_RDWR | O_NONBLOCK | O_CLOEXEC, 0], {
+    why: "the first terminal of the container",
+    message,
+  });
+  p.call("ioctl", [master, TIOCSPTLCK, { addressOf: p.cell("unlocked") }], { message });
+  if (consoleSize) {
+    const size = new Uint8Array(
+      new Uint16Array([consoleSize.height, consoleSize.width, 0, 0]).buffer,
+    );
+    p.call("ioctl", [master, TIOCSWINSZ, size], { message });
+  } else {
+    copySize(p, master);
+  }
+  return master;
+}
+
+/** Makes it the terminal of this process, in a session of its own, with its standard streams. */
+export function takeTerminal(p: Builder, master: Cell, { user }: Process): void {
+  const message = "cannot take the terminal";
+  // It is opened by the other end, whatever lies in /dev/pts.
+  const slave = p.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_CLOEXEC], { message });
+  p.call("fchownat", [slave, "", user.uid, SAME, AT_EMPTY_PATH], {
+    why: "the program may open it by its name, too",
+    message,
+  });
+  p.call("setsid", [], { why: "a session has one terminal", message });
+  p.call("ioctl", [slave, TIOCSCTTY, 0], { why: "and this session this one", message });
+  for (const fd of [0, 1, 2]) p.call("dup3", [slave, fd, 0], { message });
+}
+
+/** Has /dev/console be the terminal. */
+export function bindConsole(p: Builder, at: Places, devpts: Cell): void {
+  const message = "cannot mount /dev/console";
+  const console = copyMount(p, devpts, "0", { recursive: false }, {
+    why: "the first terminal",
+    message,
+  });
+  const { root, path } = at.find("/dev/console");
+  const place = openPlace(p, root, path, "file", message);
+  attach(p, console, place, { why: "there is /dev/console", message });
+}
+
+/** How the supervisor shows a terminal. */
+export interface Relay {
+  /** Waits until there is a signal to read, and passes on what comes and goes meanwhile. */
+  wait(signals: Cell): void;
+  /** Does what a signal of our terminal, not of a process, asks for. */
+  signal(signal: Cell, program: Cell): void;
+  /** Shows what is left, and leaves our terminal as it was. */
+  end(): void;
+}
+
+const [STDIN, STDOUT] = [0, 1];
+const SIZE = 4096;
+const [POLLIN, POLLOUT] = [1, 4];
+const END_OF_FILE = 4; // Ctrl-D
+const NONE = 0xffff_ffff; // what poll(2) does not look at
+
+/** `struct termios` of the kernel: four words of flags, the line discipline, and characters. */
+const TERMIOS = 64;
+/** By offset, which flags a raw terminal has not, and which it has. */
+const RAW = [
+  [0, 0x5eb, 0], // c_iflag: BRKINT, ICRNL, IXON ...
+  [4, 0x1, 0], // c_oflag: OPOST
+  [8, 0x130, 0x30], // c_cflag: CSIZE and PARENB; CS8
+  [12, 0x804b, 0], // c_lflag: ECHO, ICANON, ISIG, IEXTEN ...
+] as const;
+const [VTIME, VMIN] = [17 + 5, 17 + 6];
+
+/** Makes our terminal, if standard input is one, pass on every key. */
+export function relay(p: Builder, master: Cell): Relay {
+  const saved = { addressOf: p.cell("struct termios", TERMIOS) };
+  const isTerminal = p.cell("is a terminal");
+  const plain = p.label();
+  p.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_CLOEXEC], {
+    why: "the program may close its terminal, and open it again",
+    message: "cannot keep the terminal",
+  });
+  p.call("ioctl", [STDIN, TCGETS, saved], { why: "as it is, to be restored", fail: plain });
+  p.set(isTerminal, 1);
+  makeRaw(p, saved);
+  p.place(plain);
+
+  const polled: Operand = { addressOf: p.cell("struct pollfd [3]", 24) };
+  const [input, output] = [p.cell("typed", SIZE), p.cell("shown", SIZE)];
+  const [stdin, from, left] = [p.cell("stdin"), p.cell("from"), p.cell("left")];
+  const revents = (index: number): Cell =>
+    p.control("shr", [p.control("load32", [polled, 8 * index + 4]), 16]);
+
+  /** Shows what there is, and goes on elsewhere if that is nothing. */
+  const show = (nothing: Label): void => {
+    const size = p.call("read", [master, { addressOf: output }, SIZE], {
+      why: "what the program shows",
+      accept: [EAGAIN, EIO],
+      message: "cannot read the terminal",
+    });
+    p.control("less", [p.control("sub", [size, 1]), SIZE], { fail: nothing });
+    const at = p.control("add", [{ addressOf: output }, 0]);
+    const [again, done] = [p.here(), p.label()];
+    const written = p.call("write", [STDOUT, at, size], {
+      accept: [EPIPE, EIO], // nobody looks any more
+      message: "cannot write to our terminal",
+    });
+    p.branch("less", SIZE, written, done);
+    p.control("add", [at, written], { result: at });
+    p.control("sub", [size, written], { result: size });
+    p.control("equal", [size, 0], { fail: again });
+    p.place(done);
+  };
+
+  /** Reads what is typed. */
+  const read = (): void => {
+    const [end, some] = [p.label(), p.label()];
+    p.set(from, 0);
+    p.call("read", [STDIN, { addressOf: input }, SIZE], {
+      why: "what is typed",
+      accept: [EAGAIN, EIO],
+      message: "cannot read standard input",
+      result: left,
+    });
+    p.branch("less", p.control("sub", [left, 1]), SIZE, some);
+    p.branch("equal", left, -EAGAIN, end);
+    p.set(stdin, NONE);
+    p.control("store8", [{ addressOf: input }, 0, END_OF_FILE]);
+    p.set(left, 1, some);
+    p.place(end);
+    p.set(left, 0);
+    p.place(some);
+  };
+
+  /** Types it, as far as it is taken. */
+  const type = (): void => {
+    const end = p.label();
+    p.branch("equal", left, 0, end);
+    const at = p.control("add", [{ addressOf: input }, from]);
+    const written = p.call("write", [master, at, left], {
+      why: "for the program to read",
+      accept: [EAGAIN, EIO],
+      message: "cannot write to the terminal",
+    });
+    p.branch("less", SIZE, written, end);
+    p.control("add", [from, written], { result: from });
+    p.control("sub", [left, written], { result: left });
+    p.place(end);
+  };
+
+  return {
+    wait: (signals) => {
+      const again = p.here();
+      // What was typed is passed on before more of it is read.
+      p.when("equal", left, 0, () => {
+        poll(p, polled, 0, stdin, POLLIN);
+        poll(p, polled, 1, master, POLLIN);
+      }, () => {
+        poll(p, polled, 0, NONE, 0);
+        poll(p, polled, 1, master, POLLIN | POLLOUT);
+      });
+      poll(p, polled, 2, signals, POLLIN);
+      p.call("ppoll", [polled, 3, 0, 0, 0], {
+        why: "until there is something to pass on, or a signal",
+        accept: [EINTR],
+        message: "cannot wait for the terminal",
+      });
+      const nothing = p.label();
+      show(nothing);
+      p.place(nothing);
+      p.when("equal", revents(0), 0, () => {}, read);
+      type();
+      p.branch("equal", revents(2), 0, again);
+    },
+    signal: (signal, program) => {
+      p.when("equal", signal, SIGNALS.SIGWINCH, () => copySize(p, master));
+      p.when(
+        "equal",
+        signal,
+        SIGNALS.SIGHUP,
+        () => p.call("kill", [program, signal], { why: "our terminal is gone", accept: [ESRCH] }),
+      );
+    },
+    end: () => {
+      const [again, nothing, end] = [p.here(), p.label(), p.label()];
+      show(nothing);
+      p.jump(again);
+      p.place(nothing);
+      p.branch("equal", isTerminal, 0, end);
+      p.call("ioctl", [STDIN, TCSETS, saved], { why: "as it was", fail: end });
+      p.place(end);
+    },
+  };
+}
+
+/** `struct pollfd`: a descriptor, what is asked for, and what has come. */
+function poll(p: Builder, list: Operand, index: number, fd: Operand, events: number): void {
+  p.control("store32", [list, 8 * index, fd]);
+  p.control("store32", [list, 8 * index + 4, events]);
+}
+
+/** Has our terminal pass on every key, and change nothing that is shown. See cfmakeraw(3). */
+function makeRaw(p: Builder, saved: Operand): void {
+  const raw = { addressOf: p.cell("struct termios", TERMIOS) };
+  for (let at = 0; at < TERMIOS; at += 8) {
+    p.control("store64", [raw, at, p.control("load64", [saved, at])]);
+  }
+  for (const [at, clear, set] of RAW) {
+    const kept = p.control("and", [p.control("load32", [saved, at]), 0xffff_ffff - clear]);
+    p.control("store32", [raw, at, p.control("or", [kept, set])]);
+  }
+  p.control("store8", [raw, VTIME, 0]);
+  p.control("store8", [raw, VMIN, 1]);
+  p.call("ioctl", [STDIN, TCSETS, raw], {
+    why: "keys such as Ctrl-C are for the program",
+    message: "cannot change our terminal",
+  });
+}
+
+/** Gives a terminal the size of ours, if we have one. */
+function copySize(p: Builder, master: Cell): void {
+  const size = { addressOf: p.cell("struct winsize", 8) };
+  const end = p.label();
+  p.call("ioctl", [STDIN, TIOCGWINSZ, size], { why: "how large our terminal is", fail: end });
+  p.call("ioctl", [master, TIOCSWINSZ, size], { why: "as large as ours", fail: end });
+  p.place(end);
+}
