@@ -193,3 +193,17 @@ export async function until<T>(look: () => T | undefined | false, what: string):
   }
   throw new Error(`not within ${TIMEOUT} ms: ${what}`);
 }
+
+/** The process with these arguments. */
+export function processWith(cmdline: string): number | undefined {
+  for (const { name } of Deno.readDirSync("/proc")) {
+    try {
+      if (/^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/cmdline`) === cmdline) {
+        return Number(name);
+      }
+    } catch {
+      // it has ended
+    }
+  }
+  return undefined;
+}

@@ -5,6 +5,7 @@ import {
   denspaceRun,
   makeRoot,
   output,
+  processWith,
   run,
   scratch,
   spawn,
@@ -159,20 +160,6 @@ test("an exit status is passed on", async (account) => {
 test("a program that is not there is status 127, one that can't be run 126", async (account) => {
   const none = await run(["--", "no-such-program"], { as: account });
   assertEquals(none.code, 127);
-  assertMatch(none.stderr, /^denspace run: failed to execute no-such-program: No such file/);
+  assertMatch(none.stderr, /^denspace run: failed to execute no-such-program: No such file/m);
   assertEquals((await run(["--", "/etc"], { as: account })).code, 126);
 });
-
-/** The process with these arguments. */
-function processWith(cmdline: string): number | undefined {
-  for (const { name } of Deno.readDirSync("/proc")) {
-    try {
-      if (/^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/cmdline`) === cmdline) {
-        return Number(name);
-      }
-    } catch {
-      // it has ended
-    }
-  }
-  return undefined;
-}

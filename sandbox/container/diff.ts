@@ -48,11 +48,7 @@ export function changes(directory: string, root: string): Change[] {
 /** What was changed in a directory, of which there may be nothing below. */
 function* within(upper: string, lower: string | undefined, place: string): Generator<Change> {
   const names = readdir(upper);
-  if (lower !== undefined && isOpaque(upper)) {
-    for (const name of readdir(lower)) {
-      if (!names.includes(name)) yield { kind: "D", path: `${place}/${name}` };
-    }
-  }
+  if (lower !== undefined && isOpaque(upper)) yield* missing(lower, names, place);
   for (const name of names) {
     const path = `${place}/${name}`;
     const is = statx(`${upper}/${name}`, AT_SYMLINK_NOFOLLOW);
@@ -62,9 +58,16 @@ function* within(upper: string, lower: string | undefined, place: string): Gener
       continue;
     }
     yield { kind: was ? "C" : "A", path };
-    if (!isDirectory(is)) continue;
     const below = was && isDirectory(was) ? `${lower}/${name}` : undefined;
-    yield* within(`${upper}/${name}`, below, path);
+    if (isDirectory(is)) yield* within(`${upper}/${name}`, below, path);
+    else if (below !== undefined) yield* missing(below, [], path);
+  }
+}
+
+/** What is in a lower directory, but not among these names. */
+function* missing(lower: string, names: readonly string[], place: string): Generator<Change> {
+  for (const name of readdir(lower)) {
+    if (!names.includes(name)) yield { kind: "D", path: `${place}/${name}` };
   }
 }
 

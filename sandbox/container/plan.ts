@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { encode } from "../../ffi/bytes.ts";
 import { EINVAL } from "../../ffi/constants/errno.ts";
 import { type Builder, plan } from "../../ffi/plan/builder.ts";
 import { execvp } from "../../ffi/plan/execvp.ts";
@@ -38,6 +39,7 @@ import {
   type Supervisor,
 } from "./supervisor.ts";
 
+import { unknownOwner } from "./owners.ts";
 import { openTerminal, relay, takeTerminal } from "./terminal.ts";
 
 /** What is wanted beside the configuration. */
@@ -66,6 +68,7 @@ export function containerPlan(
   const ranges = container.ids && "ranges" in container.ids;
   if (container.diff && !command) throw new RangeError("nobody is there to say what was changed");
   const ownsMounts = made.has("mount");
+  const hint = unknownOwner(config, machine);
   return plan(name, (p) => {
     nameProcess(p, "denspace");
     const refusal = refusals(p, name, [
@@ -115,7 +118,8 @@ export function containerPlan(
       };
     });
     const terminal = process.terminal ? relay(p, terminalSlot) : undefined;
-    supervise(p, supervisor, processes, { timeout, terminal }, () => {
+    supervise(p, supervisor, processes, { timeout, terminal }, (status) => {
+      if (hint !== undefined) p.when("equal", status, 0, () => {}, () => say(p, name, hint));
       if (!container.diff) return;
       reportChanges(p, {
         command: command!,
@@ -148,6 +152,13 @@ function dieWithStarter(p: Builder): void {
 function nameMachine(p: Builder, { config }: Container): void {
   if (config.hostname !== undefined) nameHost(p, config.hostname);
   if (config.domainname !== undefined) nameDomain(p, config.domainname);
+}
+
+/** Says a line on standard error, if anybody listens. */
+function say(p: Builder, name: string, text: string): void {
+  const [line, end] = [encode(`${name}: ${text}\n`), p.label()];
+  p.call("write", [2, line, line.length], { why: "why the program may have failed", fail: end });
+  p.place(end);
 }
 
 /** A limit of the specification, which has no word for none: it is the largest number of 64 bits. */

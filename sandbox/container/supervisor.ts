@@ -161,7 +161,7 @@ export function supervise(
   { signals }: Supervisor,
   { program, init }: Processes,
   { timeout, terminal }: Watching,
-  atEnd: () => void,
+  atEnd: (status: Cell) => void,
 ): void {
   const late = p.cell("timed out");
   if (timeout !== undefined) setTimer(p, timeout);
@@ -210,7 +210,7 @@ export function supervise(
     p.call("wait4", [init, 0, 0, 0], { message: "waitpid failed" });
   }
   terminal?.end();
-  atEnd();
+  atEnd(status);
   if (timeout !== undefined) {
     p.when("equal", late, 1, () => p.call("exit_group", [TIMED_OUT]));
   }
