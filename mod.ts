@@ -64,10 +64,20 @@ export * from "./ffi/resource.ts";
 export { setns, unshare } from "./ffi/sched.ts";
 export * from "./ffi/constants/sched.ts";
 export * from "./ffi/signal.ts";
+export * from "./ffi/socket.ts";
 export * from "./ffi/stat.ts";
 export * from "./ffi/unistd.ts";
 export * from "./ffi/wait.ts";
 export * from "./ffi/xattr.ts";
+export type { NamespaceKind } from "./sandbox/listing/kinds.ts";
+export type { NamespaceMount } from "./sandbox/listing/mounts.ts";
+export {
+  type Listing,
+  listNamespaces,
+  type Namespace as ListedNamespace,
+  type Query as ListingQuery,
+} from "./sandbox/listing/namespaces.ts";
+export type { Process as ListedProcess } from "./sandbox/listing/processes.ts";
 export { namespaceWorker, withNamespace } from "./sandbox/inside.ts";
 export {
   type Namespace,

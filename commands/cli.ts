@@ -43,7 +43,7 @@ export interface Read {
 export type Commands = Readonly<Record<string, () => Command | Promise<Command>>>;
 
 /** The commands that the program is when it is called by their name, as by a link. */
-export const LINKED: readonly string[] = ["unshare", "nsenter"];
+export const LINKED: readonly string[] = ["unshare", "nsenter", "lsns"];
 
 /** Runs the command that the command line of this process names, and exits. */
 export async function run(commands: Commands): Promise<never> {

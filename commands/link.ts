@@ -1,6 +1,6 @@
 /**
- * `denspace link`: makes links by which the compiled program is `unshare` and
- * `nsenter`.
+ * `denspace link`: makes links by which the compiled program is `unshare`, `nsenter`
+ * or `lsns`.
  *
  * @module
  */
@@ -16,12 +16,15 @@ const OPTIONS = [
   { name: "help", short: "h", argument: "none", help: "show this text" },
 ] as const;
 
+/** The names of the links, as a sentence has them. */
+const NAMES = LINKED.join(", ").replace(/, (\w+)$/, " and $1");
+
 /** What link says of itself. */
 export const help: Help = {
   name: "link",
-  summary: `make links by which this program is ${LINKED.join(" and ")}`,
+  summary: `make links by which this program is ${NAMES}`,
   usage: "directory",
-  about: `Makes symbolic links to this program in a directory: ${LINKED.join(" and ")}.
+  about: `Makes symbolic links to this program in a directory: ${NAMES}.
 By such a name it is that command.`,
   options: OPTIONS,
   operands: "directory",
@@ -44,7 +47,7 @@ export function main(argv: readonly string[]): void {
   const program = readlink(SELF);
   if (!isSelf(program)) throw new ArgumentError(`this program is no longer ${program}`);
   const paths = LINKED.map((name) => `${directory.replace(/\/+$/, "")}/${name}`);
-  // Both are looked at before one is made.
+  // All are looked at before one is made.
   for (const path of paths.filter(isMissing)) makeLink(program, path);
 }
 

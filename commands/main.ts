@@ -12,6 +12,7 @@ const COMMANDS: Commands = {
   diff: () => import("./diff.ts"),
   explain: () => import("./explain.ts"),
   emit: () => import("./emit.ts"),
+  lsns: () => import("./lsns.ts"),
   link: () => import("./link.ts"),
   help: () => import("./help.ts"),
 };

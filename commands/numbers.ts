@@ -8,6 +8,7 @@
  */
 import { ArgumentError } from "./getopt.ts";
 
+const INT32_MIN = -(2n ** 31n);
 const INT32_MAX = 2n ** 31n - 1n;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -22,7 +23,7 @@ const UINT64_MAX = 2n ** 64n - 1n;
  * Throws an {@linkcode ArgumentError} that calls the number `what`.
  */
 export function parseId(text: string, what: string): number {
-  return Number(BigInt.asUintN(32, parse(text, what, 0n, UINT64_MAX)));
+  return Number(BigInt.asUintN(32, parseUnsigned(text, `failed to parse ${what}`)));
 }
 
 /**
@@ -32,7 +33,7 @@ export function parseId(text: string, what: string): number {
  * Throws an {@linkcode ArgumentError} that calls the number `what`.
  */
 export function parseOffset(text: string, what: string): bigint {
-  return parse(text, what, INT64_MIN, INT64_MAX);
+  return parse(text, `failed to parse ${what}`, INT64_MIN, INT64_MAX);
 }
 
 /**
@@ -45,27 +46,47 @@ export function parseOffset(text: string, what: string): bigint {
  */
 export function parseDescriptor(text: string, what: string): number {
   const value = parseOffset(text, what);
-  if (value > INT32_MAX) throw outOfRange(text, what);
+  if (value > INT32_MAX) throw outOfRange(text, `failed to parse ${what}`);
   return Number(BigInt.asIntN(32, value));
 }
 
-function parse(text: string, what: string, min: bigint, max: bigint): bigint {
+/**
+ * A signed 32-bit number.
+ *
+ * Throws an {@linkcode ArgumentError} that begins with `message`.
+ */
+export function parseInt32(text: string, message: string): number {
+  const value = parse(text, message, INT64_MIN, INT64_MAX);
+  if (value < INT32_MIN || value > INT32_MAX) throw outOfRange(text, message);
+  return Number(value);
+}
+
+/**
+ * An unsigned 64-bit number. See strtoul(3).
+ *
+ * Throws an {@linkcode ArgumentError} that begins with `message`.
+ */
+export function parseUnsigned(text: string, message: string): bigint {
+  return parse(text, message, 0n, UINT64_MAX);
+}
+
+function parse(text: string, message: string, min: bigint, max: bigint): bigint {
   // The blanks are those of isspace(3); \s would have more.
   const [, digits, trailing] = /^[ \t\n\v\f\r]*([+-]?[0-9]+)(.*)$/s.exec(text) ?? [];
-  if (digits === undefined) throw new ArgumentError(failure(text, what));
+  if (digits === undefined) throw new ArgumentError(failure(text, message));
   const value = BigInt(digits);
   // The range comes first: `-1x` is out of range as a uid, not malformed.
-  if (value < min || value > max) throw outOfRange(text, what);
-  if (trailing) throw new ArgumentError(failure(text, what));
+  if (value < min || value > max) throw outOfRange(text, message);
+  if (trailing) throw new ArgumentError(failure(text, message));
   return value;
 }
 
-function outOfRange(text: string, what: string): ArgumentError {
+function outOfRange(text: string, message: string): ArgumentError {
   return new ArgumentError(
-    `${failure(text, what)}: Numerical result out of range`,
+    `${failure(text, message)}: Numerical result out of range`,
   );
 }
 
-function failure(text: string, what: string): string {
-  return `failed to parse ${what}: '${text}'`;
+function failure(text: string, message: string): string {
+  return `${message}: '${text}'`;
 }

@@ -81,6 +81,17 @@ const functions = {
   // int open(const char *path, int flags, ... /* mode_t mode */);
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
 
+  // int ioctl(int fd, unsigned long request, ...);
+  ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
+  // int isatty(int fd);
+  isatty: { parameters: ["i32"], result: "i32" },
+  // int socket(int domain, int type, int protocol);
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  // ssize_t recv(int sockfd, void *buf, size_t len, int flags);
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+
   // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
   mmap: {
     parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"],
@@ -120,6 +131,26 @@ const functions = {
   getpwuid: { parameters: ["u32"], result: "pointer" },
   // struct group *getgrnam(const char *name);
   getgrnam: { parameters: ["buffer"], result: "pointer" },
+
+  // locale_t newlocale(int category_mask, const char *locale, locale_t base);
+  newlocale: { parameters: ["i32", "buffer", "pointer"], result: "pointer" },
+  // locale_t uselocale(locale_t newloc);
+  uselocale: { parameters: ["pointer"], result: "pointer" },
+  // char *nl_langinfo(nl_item item);
+  nl_langinfo: { parameters: ["i32"], result: "pointer" },
+  // size_t mbrtowc(wchar_t *pwc, const char *s, size_t n, mbstate_t *ps);
+  mbrtowc: { parameters: ["buffer", "buffer", "usize", "buffer"], result: "i32" },
+  // int iswprint(wint_t wc);
+  iswprint: { parameters: ["u32"], result: "i32" },
+  // int wcwidth(wchar_t c);
+  wcwidth: { parameters: ["u32"], result: "i32" },
+  // int regcomp(regex_t *preg, const char *regex, int cflags);
+  regcomp: { parameters: ["buffer", "buffer", "i32"], result: "i32" },
+  // int regexec(const regex_t *preg, const char *string, size_t nmatch,
+  //             regmatch_t pmatch[], int eflags);
+  regexec: { parameters: ["buffer", "buffer", "usize", "buffer", "i32"], result: "i32" },
+  // size_t regerror(int errcode, const regex_t *preg, char *errbuf, size_t errbuf_size);
+  regerror: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" },
 
   // long syscall(long number, ...): for what libc lacks
   syscall: {

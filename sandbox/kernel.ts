@@ -29,6 +29,8 @@ export const NEEDS = {
   userParent: need("the parent of a user namespace", "4.9", ENOTTY),
   owner: needCall("to follow the ids of a process", "statx"),
   mountApi: needCall("a root of one's own", "mount_setattr"),
+  seccomp: needCall("a filter of system calls", "seccomp"),
+  landlock: needCall("Landlock", "landlock_create_ruleset"),
   binfmtMisc: need("a binfmt_misc of one's own", "6.7", EPERM),
   closeOnExec: need("to keep descriptors from a program", "5.11", EINVAL),
 } as const satisfies Record<string, Need>;

@@ -46,6 +46,8 @@ const PATIENCE = 10_000;
 const DENO = [Deno.execPath(), "run"];
 const UNSHARE = ["-Urpf", "--mount-proc", "true"];
 const NSENTER = ["--preserve-credentials", "-U", "-m", "-p", "true"];
+/** How many processes lsns looks at. */
+const CROWD = 2000;
 /** What a waiting process may have in memory, in KiB. */
 const RESIDENT = 200;
 
@@ -64,7 +66,8 @@ interface Group {
   readonly title: string;
   /** Whether their system calls are counted, too. */
   readonly calls?: boolean;
-  readonly rows: readonly [contestant: Contestant, target?: number][];
+  /** Each contestant, what its ratio may be, and another whose time is taken off its own. */
+  readonly rows: readonly [contestant: Contestant, target?: number, less?: Contestant][];
 }
 
 // What is started ------------------------------------------------------------
@@ -111,11 +114,13 @@ interface Ours {
   readonly nsenter: readonly string[];
   readonly ours: Waiter;
   readonly entered: Waiter;
+  /** What is in front of a command that shall see a crowd of processes. */
+  readonly crowd: readonly string[];
 }
 
 function compared(
   directory: string,
-  { bundled, compiled, sources, nsenter, ours, entered }: Ours,
+  { bundled, compiled, sources, nsenter, ours, entered, crowd }: Ours,
 ): Group[] {
   const empty = `${directory}/empty.js`;
   Deno.writeTextFileSync(empty, "");
@@ -157,6 +162,17 @@ function compared(
         [command("nsenter of util-linux", ["/usr/bin/nsenter", ...nsenter])],
         [command("nsenter, executable", [nsenterFile, ...nsenter])],
         [command("nsenter, bundled", [...bundled, "nsenter", ...nsenter])],
+      ],
+    },
+    {
+      title: `lsns of ${CROWD} processes`,
+      rows: [
+        [command("lsns of util-linux", [...crowd, "/usr/bin/lsns"])],
+        [
+          command("lsns, bundled, less Deno's start", [...crowd, ...bundled, "lsns"]),
+          1,
+          command("deno run empty.js", [...crowd, ...DENO, empty]),
+        ],
       ],
     },
   ];
@@ -251,6 +267,25 @@ async function startWaiter(
   return { pid, program, stop };
 }
 
+/** Starts many processes, in a pid namespace with a /proc of its own. */
+async function startCrowd(): Promise<Waiter> {
+  const script = `for i in $(seq ${CROWD}); do sleep 1000 & done; echo ready; wait`;
+  const child = new Deno.Command("/usr/bin/unshare", {
+    args: ["-pf", "--mount-proc", "--kill-child", "bash", "-c", script],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  const program = childOf(child.pid);
+  const stop = async (): Promise<void> => {
+    Deno.kill(program, "SIGKILL");
+    await child.status;
+  };
+  return { pid: child.pid, program, stop };
+}
+
 /** The only child of a process; 0 if there is none yet. */
 function childOf(pid: number): number {
   return Number(read(`/proc/${pid}/task/${pid}/children`)?.trim());
@@ -324,13 +359,14 @@ function timesOf(
   times: ReadonlyMap<Contestant, readonly number[]>,
   directory: string,
 ): Row[] {
-  const median = (contestant: Contestant): number | undefined => {
-    const list = times.get(contestant)!;
+  const median = (contestant: Contestant | undefined): number | undefined => {
+    const list = contestant ? times.get(contestant)! : [0];
     return list[list.length >> 1];
   };
   const reference = median(rows[0]![0]);
-  return rows.map(([contestant, target]) => {
-    const [ms, min] = [median(contestant), times.get(contestant)![0]];
+  return rows.map(([contestant, target, less]) => {
+    const [whole, start] = [median(contestant), median(less)!];
+    const [ms, min] = [whole && whole - start, times.get(contestant)!.map((ms) => ms - start)[0]];
     const ratio = ms && reference && ms / reference;
     return {
       command: contestant.name,
@@ -394,9 +430,15 @@ async function main(args: string[]): Promise<void> {
     const nsenter = ["-t", `${ours.program}`, ...NSENTER];
     const entered = (await start(...bundled, "nsenter", ...nsenter))!;
     const compiled = await findCompiled(directory);
-    const groups = compared(directory, { bundled, compiled, sources, nsenter, ours, entered });
+    const many = await startCrowd();
+    waiters.unshift(many);
+    const crowd = ["/usr/bin/nsenter", "-t", `${many.program}`, "-m", "-p"];
+    const lines = { bundled, compiled, sources, nsenter, ours, entered, crowd };
+    const groups = compared(directory, lines);
     const contestants = new Set(
-      groups.flatMap(({ rows }) => rows.map(([contestant]) => contestant)),
+      groups.flatMap(({ rows }) =>
+        rows.flatMap(([contestant, , less]) => less ? [contestant, less] : [contestant])
+      ),
     );
     const times = measure(contestants, Number(rounds));
     const tables: Record<string, Row[]> = Object.fromEntries(

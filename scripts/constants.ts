@@ -161,14 +161,29 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
   ],
   "seccomp.ts": [
     "Classic BPF for seccomp(2): instructions, architectures and answers.",
-    { from: "linux/seccomp.h", names: /^SECCOMP_RET_(ALLOW|ERRNO|KILL_PROCESS)$/, as: "flag" },
-    { from: "linux/seccomp.h", names: /^SECCOMP_MODE_FILTER$/ },
+    {
+      from: "linux/seccomp.h",
+      names: /^SECCOMP_RET_(ALLOW|ERRNO|KILL_(PROCESS|THREAD)|LOG|TRACE|TRAP)$/,
+      as: "flag",
+    },
+    { from: "linux/seccomp.h", names: /^SECCOMP_(MODE_FILTER|SET_MODE_FILTER)$/ },
+    {
+      from: "linux/seccomp.h",
+      names: /^SECCOMP_FILTER_FLAG_(LOG|SPEC_ALLOW|TSYNC)$/,
+      as: "flag",
+    },
     { from: "linux/audit.h", names: /^AUDIT_ARCH_(X86_64|I386|AARCH64|ARM)$/, as: "flag" },
     {
       from: "linux/filter.h",
       names: /^BPF_(LD|JMP|RET|ALU|W|ABS|JEQ|JGE|JSET|AND|K)$/,
       as: "flag",
     },
+  ],
+  "landlock.ts": [
+    "Access rights, rules and scopes of landlock(7).",
+    { from: "linux/landlock.h", names: /^LANDLOCK_CREATE_RULESET_VERSION$/, as: "flag" },
+    { from: "linux/landlock.h", names: /^LANDLOCK_RULE_\w+$/ },
+    { from: "linux/landlock.h", names: /^LANDLOCK_(ACCESS|SCOPE)_\w+$/, as: "flag" },
   ],
   "nsfs.ts": [
     "Requests of ioctl(2): to a namespace, see ioctl_ns(2), and to a socket.",

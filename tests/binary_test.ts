@@ -191,10 +191,10 @@ async function compileWith(variables: string, arch?: "aarch64"): Promise<string>
 test("denspace link makes links with the path of the binary, and lets them be", [], async () => {
   const path = await links();
   for (let i = 0; i < 2; i++) {
-    for (const tool of ["unshare", "nsenter"]) {
+    for (const tool of ["unshare", "nsenter", "lsns"]) {
       assertEquals(Deno.readLinkSync(join(path, tool)), await binary());
     }
-    assertEquals([...Deno.readDirSync(path)].length, 2);
+    assertEquals([...Deno.readDirSync(path)].length, 3);
     assertEquals((await run(await binary(), "link", `${path}/`)).code, 0);
   }
 });
@@ -271,7 +271,7 @@ const LIBC = /\/(ld-linux-\S+|lib(c|m|dl|rt|pthread|gcc_s)\.so)\.\d+$/;
 async function commands(): Promise<string[]> {
   const { stdout } = await run(await binary(), "help");
   const names = [...stdout.matchAll(/^ (\w+)  +\S/gm)].map(([, name]) => name!);
-  for (const known of ["unshare", "nsenter", "link"]) assert(names.includes(known), stdout);
+  for (const known of ["unshare", "nsenter", "lsns", "link"]) assert(names.includes(known), stdout);
   return names;
 }
 
@@ -308,6 +308,7 @@ test(
       [["/unshare", "-Urpf", "--mount-proc", "/nsenter", "--pid", "1", ...version], /^unshare /],
       [["/denspace", "emit", "-o", "/emitted", "unshare", "-Ur", ...version], /^$/],
       [["/emitted"], /^unshare from /],
+      [["/lsns", "-t", "mnt", "-n", "-o", "TYPE"], /^mnt\n/],
     ];
     for (const [argv, expected] of cases) {
       const command = ["unshare", "-m", "sh", "-c", INTO_ROOT, root, ...argv];
@@ -321,6 +322,7 @@ test(
       "host",
       "lib",
       "lib64",
+      "lsns",
       "nsenter",
       "proc",
       "unshare",

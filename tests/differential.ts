@@ -1,5 +1,5 @@
 /**
- * Runs unshare(1) and nsenter(1) of util-linux and ours side by side, and
+ * Runs unshare(1), nsenter(1) and lsns(8) of util-linux and ours side by side, and
  * compares what can be seen from outside: output, status, signals and states.
  *
  * A case is data. Both sides are started by the same call with the same
@@ -14,7 +14,7 @@ import { assertEquals, dirname, fromFileUrl, join } from "../scripts/std.ts";
 import { commandUnderTest, PROBES_OF_PROGRAM } from "./under_test.ts";
 
 /** The tools that have a counterpart in util-linux. */
-export type Tool = "unshare" | "nsenter";
+export type Tool = "unshare" | "nsenter" | "lsns";
 /** Who runs the tool: uid 0, or uid 1000 without capabilities. */
 export type Account = "root" | "user";
 /** The tool's process, or the child that it forked. */

@@ -22,7 +22,7 @@ function denspace(...args: string[]): Output {
 Deno.test("denspace alone, help and --help say what commands there are", () => {
   const { code, stdout, stderr } = denspace();
   assertEquals([code, stderr], [0, ""]);
-  for (const line of [" unshare", " nsenter", " link", " help"]) {
+  for (const line of [" unshare", " nsenter", " lsns", " link", " help"]) {
     assertStringIncludes(stdout, `\n${line} `);
   }
   for (const args of [["help"], ["--help"], ["-h"]]) {
@@ -39,7 +39,7 @@ Deno.test("denspace --version says the version", () => {
   }
 });
 
-for (const command of ["unshare", "nsenter", "link"]) {
+for (const command of ["unshare", "nsenter", "lsns", "link"]) {
   Deno.test(`denspace help ${command} says what ${command} --help says`, () => {
     const output = denspace("help", command);
     assertEquals([output.code, output.stderr], [0, ""]);

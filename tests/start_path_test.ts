@@ -44,7 +44,9 @@ function outside(modules: readonly Module[], parts: readonly string[]): string[]
     .filter((specifier) => !roots.some((root) => specifier.startsWith(root)));
 }
 
-for (const entry of ["commands/main.ts", "commands/unshare.ts", "commands/nsenter.ts"]) {
+const COMMANDS = ["unshare", "nsenter", "lsns"];
+
+for (const entry of ["main", ...COMMANDS].map((name) => `commands/${name}.ts`)) {
   Deno.test(`${entry} loads no npm or remote module`, async () => {
     const modules = await modulesOf(entry);
     assertEquals(outside(modules, ["commands/", "sandbox/", "ffi/"]), []);
@@ -56,7 +58,7 @@ Deno.test("commands/main.ts loads a command only when it is asked for", async ()
   const main = new URL("commands/main.ts", PROJECT).href;
   const { dependencies = [] } = (await modulesOf("commands/main.ts"))
     .find(({ specifier }) => specifier === main)!;
-  const commands = ["./unshare.ts", "./nsenter.ts"];
+  const commands = COMMANDS.map((name) => `./${name}.ts`);
   assertEquals(
     dependencies.filter(({ specifier, isDynamic }) => commands.includes(specifier) && !isDynamic),
     [],

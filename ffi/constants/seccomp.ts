@@ -9,12 +9,28 @@
 
 /** `SECCOMP_RET_KILL_PROCESS` of linux/seccomp.h. */
 export const SECCOMP_RET_KILL_PROCESS: number = 0x80000000;
+/** `SECCOMP_RET_KILL_THREAD` of linux/seccomp.h. */
+export const SECCOMP_RET_KILL_THREAD: number = 0x0;
+/** `SECCOMP_RET_TRAP` of linux/seccomp.h. */
+export const SECCOMP_RET_TRAP: number = 0x30000;
 /** `SECCOMP_RET_ERRNO` of linux/seccomp.h. */
 export const SECCOMP_RET_ERRNO: number = 0x50000;
+/** `SECCOMP_RET_TRACE` of linux/seccomp.h. */
+export const SECCOMP_RET_TRACE: number = 0x7ff00000;
+/** `SECCOMP_RET_LOG` of linux/seccomp.h. */
+export const SECCOMP_RET_LOG: number = 0x7ffc0000;
 /** `SECCOMP_RET_ALLOW` of linux/seccomp.h. */
 export const SECCOMP_RET_ALLOW: number = 0x7fff0000;
 /** `SECCOMP_MODE_FILTER` of linux/seccomp.h. */
 export const SECCOMP_MODE_FILTER: number = 2;
+/** `SECCOMP_SET_MODE_FILTER` of linux/seccomp.h. */
+export const SECCOMP_SET_MODE_FILTER: number = 1;
+/** `SECCOMP_FILTER_FLAG_TSYNC` of linux/seccomp.h. */
+export const SECCOMP_FILTER_FLAG_TSYNC: number = 0x1;
+/** `SECCOMP_FILTER_FLAG_LOG` of linux/seccomp.h. */
+export const SECCOMP_FILTER_FLAG_LOG: number = 0x2;
+/** `SECCOMP_FILTER_FLAG_SPEC_ALLOW` of linux/seccomp.h. */
+export const SECCOMP_FILTER_FLAG_SPEC_ALLOW: number = 0x4;
 /** `AUDIT_ARCH_AARCH64` of linux/audit.h. */
 export const AUDIT_ARCH_AARCH64: number = 0xc00000b7;
 /** `AUDIT_ARCH_ARM` of linux/audit.h. */

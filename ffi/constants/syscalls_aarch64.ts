@@ -67,6 +67,7 @@ export const SYSCALLS_AARCH64 = {
   open_by_handle_at: 265,
   setns: 268,
   renameat2: 276,
+  seccomp: 277,
   bpf: 280,
   statx: 291,
   pidfd_send_signal: 424,
@@ -81,4 +82,7 @@ export const SYSCALLS_AARCH64 = {
   openat2: 437,
   pidfd_getfd: 438,
   mount_setattr: 442,
+  landlock_create_ruleset: 444,
+  landlock_add_rule: 445,
+  landlock_restrict_self: 446,
 } as const;

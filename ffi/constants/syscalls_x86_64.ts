@@ -67,6 +67,7 @@ export const SYSCALLS_X86_64 = {
   open_by_handle_at: 304,
   setns: 308,
   renameat2: 316,
+  seccomp: 317,
   bpf: 321,
   statx: 332,
   pidfd_send_signal: 424,
@@ -81,4 +82,7 @@ export const SYSCALLS_X86_64 = {
   openat2: 437,
   pidfd_getfd: 438,
   mount_setattr: 442,
+  landlock_create_ruleset: 444,
+  landlock_add_rule: 445,
+  landlock_restrict_self: 446,
 } as const;

@@ -7,10 +7,12 @@ import { encode } from "../bytes.ts";
 import * as capability from "../constants/capability.ts";
 import * as errno from "../constants/errno.ts";
 import * as fcntl from "../constants/fcntl.ts";
+import { LANDLOCK_RULE_NET_PORT, LANDLOCK_RULE_PATH_BENEATH } from "../constants/landlock.ts";
 import * as mount from "../constants/mount.ts";
 import * as nsfs from "../constants/nsfs.ts";
 import * as prctl from "../constants/prctl.ts";
 import * as sched from "../constants/sched.ts";
+import * as seccomp from "../constants/seccomp.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../constants/signal.ts";
 import * as wait from "../constants/wait.ts";
 import { assuming, start } from "./assume.ts";
@@ -36,6 +38,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   CAP_: { names: capability.CAPABILITIES },
   CLONE_: { names: sched, flags: "CLONE_", low: { mask: 0xff, names: SIGNALS } },
   HOW_: { names: { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK } },
+  LANDLOCK_RULE_: { names: { LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_RULE_NET_PORT } },
   // those of unshare(2) and setns(2), where there is no signal
   KINDS_: { names: sched, flags: "CLONE_" },
   MS_: { names: mount, flags: "MS_" },
@@ -48,6 +51,8 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   },
   OPENED_: { names: fcntl, flags: "O_" },
   PR_: { names: operations() },
+  SECCOMP_SET_MODE_: { names: { SECCOMP_SET_MODE_FILTER: seccomp.SECCOMP_SET_MODE_FILTER } },
+  SECCOMP_FILTER_FLAG_: { names: seccomp, flags: "SECCOMP_FILTER_FLAG_" },
   PR_CAP_AMBIENT_: { names: prctl, flags: "PR_CAP_AMBIENT_" },
   SIG_: { names: SIGNALS },
   W_: { names: wait, flags: "W" },

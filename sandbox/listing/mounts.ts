@@ -1,0 +1,41 @@
+/**
+ * Namespaces that are bound to files, and so live on without a process.
+ *
+ * @module
+ */
+import { decode } from "../../ffi/bytes.ts";
+import { readFile } from "../../ffi/file.ts";
+
+/** A file to which a namespace is bound, by a mount of the kernel's nsfs. */
+export interface NamespaceMount {
+  /** The kind and inode of the namespace, as `net:[4026532264]`. */
+  readonly root: string;
+  /** The inode. */
+  readonly inode: number;
+  /** The file. */
+  readonly target: string;
+}
+
+/** All such files of our mount namespace, in the order of their mounts. */
+export function namespaceMounts(): NamespaceMount[] {
+  return parseMounts(decode(readFile("/proc/self/mountinfo")));
+}
+
+/** Those in the text of such a file. */
+export function parseMounts(text: string): NamespaceMount[] {
+  return text.split("\n").flatMap((line) => parse(line) ?? []);
+}
+
+/** A line of mountinfo, see proc_pid_mountinfo(5): the type stands behind a lone `-`. */
+function parse(line: string): NamespaceMount | undefined {
+  if (!line.includes(" - nsfs ")) return undefined;
+  const [, , , root = "", target = ""] = line.split(" ");
+  const [, inode] = /^[^[]*\[(\d+)\]/.exec(unescape(root)) ?? [];
+  if (inode === undefined) return undefined;
+  return { root: unescape(root), inode: Number(inode), target: unescape(target) };
+}
+
+/** The kernel writes blanks, newlines and backslashes in octal. */
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
+}
