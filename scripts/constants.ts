@@ -246,7 +246,7 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/bpf.h", names: /^BPF_DEVCG_(ACC|DEV)_\w+$/ },
     {
       from: "linux/bpf.h",
-      names: /^BPF_(LDX|MEM|W|ALU|ALU64|MOV|AND|RSH|JMP|JNE|EXIT|K|X)$/,
+      names: /^BPF_(LDX|MEM|W|ALU|ALU64|MOV|AND|RSH|JMP|JEQ|JNE|EXIT|K|X)$/,
       as: "flag",
     },
     { from: "linux/bpf.h", names: /^BPF_REG_\d+$/ },

@@ -41,6 +41,8 @@ export const BPF_MEM: number = 0x60;
 export const BPF_AND: number = 0x50;
 /** `BPF_RSH` of linux/bpf.h. */
 export const BPF_RSH: number = 0x70;
+/** `BPF_JEQ` of linux/bpf.h. */
+export const BPF_JEQ: number = 0x10;
 /** `BPF_K` of linux/bpf.h. */
 export const BPF_K: number = 0x0;
 /** `BPF_X` of linux/bpf.h. */
