@@ -59,8 +59,11 @@ export function forkHelper(p: Builder, name: string, why: string, work: () => vo
   };
 }
 
-/** Waits for a child and exits as it did, unless it has done what it should. */
-export function exitUnlessDone(p: Builder, child: Cell): void {
+/**
+ * Waits for a child and exits as it did, unless it has done what it should; what
+ * `before` writes comes before that exit.
+ */
+export function exitUnlessDone(p: Builder, child: Cell, before?: () => void): void {
   const status = p.cell("status");
   const [again, done] = [p.here(), p.label()];
   const pid = p.call("wait4", [child, { addressOf: status }, 0, 0], {
@@ -73,6 +76,7 @@ export function exitUnlessDone(p: Builder, child: Cell): void {
   const result = p.control("and", [p.control("load32", [{ addressOf: status }, 0]), 0xffff]);
   p.branch("equal", result, 0, done);
   const code = p.control("shr", [result, 8]);
+  before?.();
   p.when(
     "equal",
     code,

@@ -59,6 +59,8 @@ export interface Builder {
   jump(label: Label): void;
   /** Has a failure of what `body` writes come only after what `undo` writes. */
   guard(body: () => void, undo: () => void): void;
+  /** What a child process does: a failure of it undoes nothing of what the parent did. */
+  apart(body: () => void): void;
 }
 
 const NOTHING: Note = {};
@@ -153,6 +155,12 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
       set(FAILED, step);
       set(ERRNO, errno, outer ?? FAILURE);
       if (joins) place(end);
+    },
+    apart: (body) => {
+      const outer = guarding;
+      guarding = undefined;
+      body();
+      guarding = outer;
     },
   });
   if (!ended() || placed === steps.length) {

@@ -15,6 +15,30 @@ export const INIT = "denspace.init";
 export const TIMEOUT = "denspace.timeout";
 /** `true` for the container to end when what started it does. */
 export const DIE_WITH_PARENT = "denspace.die-with-parent";
+/** `veth` for an interface to the machine, see veth(4). */
+export const NETWORK = "denspace.network";
+/** The addresses of the interface inside, each with the bits of its network, joined by commas. */
+export const NETWORK_ADDRESSES = "denspace.network.addresses";
+/** The same of its other end outside. */
+export const NETWORK_OUTSIDE = "denspace.network.outside";
+/** The addresses by which everything else is reached, one for each kind, joined by commas. */
+export const NETWORK_GATEWAYS = "denspace.network.gateways";
+/** The bridge that the end outside is a port of. */
+export const NETWORK_BRIDGE = "denspace.network.bridge";
+/** How much can be sent, and how much received, such as `10mbit:64k`. */
+export const NETWORK_RATE = "denspace.network.rate";
 
 /** All of them. */
-export const ANNOTATIONS: readonly string[] = [LAYERS, DIFF, INIT, TIMEOUT, DIE_WITH_PARENT];
+export const ANNOTATIONS: readonly string[] = [
+  LAYERS,
+  DIFF,
+  INIT,
+  TIMEOUT,
+  DIE_WITH_PARENT,
+  NETWORK,
+  NETWORK_ADDRESSES,
+  NETWORK_OUTSIDE,
+  NETWORK_GATEWAYS,
+  NETWORK_BRIDGE,
+  NETWORK_RATE,
+];

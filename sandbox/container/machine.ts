@@ -11,6 +11,7 @@ import { SyscallError } from "../../ffi/errno.ts";
 import { readFile } from "../../ffi/file.ts";
 import { statx } from "../../ffi/stat.ts";
 import { getegid, geteuid, readlink } from "../../ffi/unistd.ts";
+import { findHierarchies, type Hierarchy } from "../cgroup/hierarchies.ts";
 import type { Files } from "./layers.ts";
 import { type MountEntry, readMounts } from "./mount_table.ts";
 
@@ -22,10 +23,14 @@ export interface Machine {
   readonly gid: number;
   /** Whether this process is in a user namespace of its own. */
   readonly nested: boolean;
+  /** A name that no other container has. */
+  readonly id: string;
   /** The files. */
   readonly files: Files;
   /** The mounts that can be reached, each before those below it. */
   mounts(): readonly MountEntry[];
+  /** The cgroup hierarchies. */
+  hierarchies(): readonly Hierarchy[];
 }
 
 /** This machine. */
@@ -35,7 +40,9 @@ export function thisMachine(): Machine {
     gid: getegid(),
     nested: !/^ +0 +0 +4294967295\n$/.test(decode(readFile("/proc/self/uid_map"))),
     files: { stat, list, readlink },
+    id: crypto.randomUUID().replaceAll("-", "").slice(0, 12),
     mounts: readMounts,
+    hierarchies: findHierarchies,
   };
 }
 

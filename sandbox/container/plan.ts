@@ -15,6 +15,7 @@ import { open } from "../descriptors.ts";
 import { missingKind, NEEDS } from "../kernel.ts";
 import { raiseLoopback } from "../loopback.ts";
 import { setPropagation } from "../mounts.ts";
+import { setUpVeth } from "../network/veth.ts";
 import { noNewPrivileges } from "../privileges.ts";
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
@@ -27,6 +28,8 @@ import { startInit } from "./init.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { joinNamespaces, makeNamespaces } from "./namespaces.ts";
 import type { Config, Process, Rlimit } from "./oci.ts";
+import { outsideSteps } from "./outside.ts";
+import { unknownOwner } from "./owners.ts";
 import { type Container, resolve } from "./resolve.ts";
 import { reportChanges } from "./report.ts";
 import { changeDirectory, changeRoot, copyRoot, makeKept, makeRoot } from "./root.ts";
@@ -38,8 +41,6 @@ import {
   supervise,
   type Supervisor,
 } from "./supervisor.ts";
-
-import { unknownOwner } from "./owners.ts";
 import { openTerminal, relay, takeTerminal } from "./terminal.ts";
 
 /** What is wanted beside the configuration. */
@@ -77,56 +78,63 @@ export function containerPlan(
     ]);
     if (container.dieWithParent) dieWithStarter(p);
     const supervisor = becomeSupervisor(p, 3);
+    const outside = outsideSteps(p, name, container);
     const [layersSlot, usernsSlot, terminalSlot] = supervisor.slots as [Cell, Cell, Cell];
-    const processes = runStage(p, supervisor, () => {
-      dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
-      joinNamespaces(p, container, refusal);
-      makeNamespaces(p, container, refusal);
-      setClocks(p, clocksOf(config));
-      const sources = ownsMounts ? copyRoot(p, container) : undefined;
-      if (ownsMounts) setPropagation(p, "slave");
-      becomeRoot(p, container);
-      setUmask(p, 0);
-      p.call("chdir", ["/"], { why: "no process keeps a directory of the old root" });
-      const kept = makeKept(p, container);
-      if (container.diff) keep(p, kept.layers!, layersSlot);
-      if (container.diff && ranges) keep(p, open(p, "/proc/self/ns/user"), usernsSlot);
-      if (kept.devpts) keep(p, openTerminal(p, kept.devpts, process), terminalSlot);
-      return {
-        init: init ? startInit(p, (work) => startReaper(p, supervisor, work)) : undefined,
-        program: startProcess(p, "program", "only a child is in the new pid namespace", () => {
-          dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
-          const root = sources ? makeRoot(p, container, sources, kept) : undefined;
-          if (root) changeRoot(p, container, root);
-          nameMachine(p, container);
-          if (kept.devpts) takeTerminal(p, terminalSlot, process);
-          if (made.has("net")) raiseLoopback(p);
-          for (const limit of process.rlimits ?? []) {
-            limitResource(p, toLimit(limit));
-          }
-          if (!process.terminal) forbidTyping(p);
-          becomeUser(p, container);
-          // A change of ids clears the parent death signal.
-          dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
-          changeDirectory(p, process.cwd);
-          setUmask(p, process.user.umask ?? 0o022);
-          if (process.noNewPrivileges) noNewPrivileges(p);
-          passDescriptors(p, {});
-          restoreMask(p, supervisor.mask);
-          runProgram(p, process);
-        }),
-      };
-    });
-    const terminal = process.terminal ? relay(p, terminalSlot) : undefined;
-    supervise(p, supervisor, processes, { timeout, terminal }, (status) => {
-      if (hint !== undefined) p.when("equal", status, 0, () => {}, () => say(p, name, hint));
-      if (!container.diff) return;
-      reportChanges(p, {
-        command: command!,
-        root: config.root!.path,
-        layers: layersSlot,
-        userns: ranges ? usernsSlot : undefined,
-        mask: supervisor.mask,
+    outside.around(() => {
+      const processes = runStage(p, supervisor, () => {
+        dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
+        outside.enter();
+        joinNamespaces(p, container, refusal);
+        makeNamespaces(p, container, refusal);
+        setClocks(p, clocksOf(config));
+        const sources = ownsMounts ? copyRoot(p, container) : undefined;
+        if (ownsMounts) setPropagation(p, "slave");
+        becomeRoot(p, container);
+        setUmask(p, 0);
+        p.call("chdir", ["/"], { why: "no process keeps a directory of the old root" });
+        const kept = makeKept(p, container);
+        if (container.diff) keep(p, kept.layers!, layersSlot);
+        if (container.diff && ranges) keep(p, open(p, "/proc/self/ns/user"), usernsSlot);
+        if (kept.devpts) keep(p, openTerminal(p, kept.devpts, process), terminalSlot);
+        return {
+          init: init ? startInit(p, (work) => startReaper(p, supervisor, work)) : undefined,
+          program: startProcess(p, "program", "only a child is in the new pid namespace", () => {
+            dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
+            const root = sources ? makeRoot(p, container, sources, kept) : undefined;
+            if (root) changeRoot(p, container, root);
+            nameMachine(p, container);
+            if (kept.devpts) takeTerminal(p, terminalSlot, process);
+            if (made.has("net")) raiseLoopback(p);
+            if (container.veth) setUpVeth(p, container.veth);
+            for (const limit of process.rlimits ?? []) {
+              limitResource(p, toLimit(limit));
+            }
+            if (!process.terminal) forbidTyping(p);
+            becomeUser(p, container);
+            // A change of ids clears the parent death signal.
+            dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
+            changeDirectory(p, process.cwd);
+            setUmask(p, process.user.umask ?? 0o022);
+            if (process.noNewPrivileges) noNewPrivileges(p);
+            passDescriptors(p, {});
+            restoreMask(p, supervisor.mask);
+            runProgram(p, process);
+          }),
+        };
+      }, outside.remove);
+      const terminal = process.terminal ? relay(p, terminalSlot) : undefined;
+      supervise(p, supervisor, processes, { timeout, terminal }, (status) => {
+        outside.report();
+        outside.remove();
+        if (hint !== undefined) p.when("equal", status, 0, () => {}, () => say(p, name, hint));
+        if (!container.diff) return;
+        reportChanges(p, {
+          command: command!,
+          root: config.root!.path,
+          layers: layersSlot,
+          userns: ranges ? usernsSlot : undefined,
+          mask: supervisor.mask,
+        });
       });
     });
     refusal.write();

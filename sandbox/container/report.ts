@@ -40,18 +40,19 @@ export function reportChanges(p: Builder, { command, root, layers, userns, mask 
     child: "report",
     message,
   });
-  p.when("equal", child, 0, () => {
-    if (userns) {
-      p.call("setns", [userns, CLONE_NEWUSER], { why: "who may read what is there", message });
-      dropGroups(p, { accept: [EPERM] });
-      changeGroup(p, 0);
-      changeUser(p, 0);
-    }
-    p.call("dup3", [layers, LAYERS_FD, 0], { message });
-    restoreMask(p, mask);
-    p.call("execve", [args[0]!, { list: args }, envp], { why: "look at the layers", message });
-    p.call("exit_group", [0]);
-  });
+  p.when("equal", child, 0, () =>
+    p.apart(() => {
+      if (userns) {
+        p.call("setns", [userns, CLONE_NEWUSER], { why: "who may read what is there", message });
+        dropGroups(p, { accept: [EPERM] });
+        changeGroup(p, 0);
+        changeUser(p, 0);
+      }
+      p.call("dup3", [layers, LAYERS_FD, 0], { message });
+      restoreMask(p, mask);
+      p.call("execve", [args[0]!, { list: args }, envp], { why: "look at the layers", message });
+      p.call("exit_group", [0]);
+    }));
   const again = p.here();
   const ended = p.call("wait4", [child, 0, 0, 0], { accept: [EINTR], message });
   p.branch("equal", ended, -EINTR, again);

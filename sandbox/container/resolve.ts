@@ -6,6 +6,7 @@
  */
 import type { IdRanges } from "../idmap.ts";
 import type { IdRange } from "../idranges.ts";
+import { type Cgroup, layOutCgroup } from "../cgroup/layout.ts";
 import type { NamespaceName } from "../namespaces.ts";
 import { DIE_WITH_PARENT, DIFF, INIT, LAYERS, TIMEOUT } from "./annotations.ts";
 import { cgroupMounts } from "./cgroups.ts";
@@ -13,6 +14,8 @@ import { type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import { type MountSpec, mountSpec } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
+import { vethOf } from "./network.ts";
+import type { Veth } from "../network/veth.ts";
 import type { Config, IdMapping, NamespaceType, Process } from "./oci.ts";
 
 /** A container, as it is to be made here. */
@@ -35,6 +38,10 @@ export interface Container {
   readonly layers: Layers | undefined;
   /** The directory in which layers are kept; none if they vanish. */
   readonly keep: string | undefined;
+  /** Its cgroups; none if it has no limits. */
+  readonly cgroup: Cgroup | undefined;
+  /** Its interface to the machine. */
+  readonly veth: Veth | undefined;
   /** Whether there is a process 1 beside the program. */
   readonly init: boolean;
   /** Whether it is said what was changed. */
@@ -97,11 +104,20 @@ export function resolve(config: Config, machine: Machine): Container {
       ...withDirectory(specs, process.cwd, layers, machine),
     ],
     keep: keep === "tmpfs" ? undefined : keep,
+    cgroup: cgroupOf(config, machine),
+    veth: vethOf(annotations, machine.id),
     init: annotations[INIT] === "true",
     diff: annotations[DIFF] === "true",
     dieWithParent: annotations[DIE_WITH_PARENT] === "true",
     timeout: timeout === undefined ? undefined : Number(timeout),
   };
+}
+
+function cgroupOf({ linux = {} }: Config, { id, hierarchies }: Machine): Cgroup | undefined {
+  const { resources = {}, cgroupsPath } = linux;
+  if (cgroupsPath === undefined && Object.keys(resources).length === 0) return undefined;
+  const path = cgroupsPath ?? `denspace-${id}`;
+  return layOutCgroup({ resources, path }, hierarchies());
 }
 
 function layersOf(

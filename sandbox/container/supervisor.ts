@@ -99,11 +99,15 @@ export interface Processes {
   readonly init?: Cell | undefined;
 }
 
-/** Runs the stage; `work` returns the processes that it has started. */
+/**
+ * Runs the stage; `work` returns the processes that it has started, and `undo` is
+ * what the supervisor does if the stage has failed.
+ */
 export function runStage(
   p: Builder,
   { reader, writer, self, slots }: Supervisor,
   work: () => Processes,
+  undo: () => void,
 ): Processes {
   const ids = p.cell("ids", 16);
   const stage = p.call("clone", [CLONE_FILES | SIGCHLD, 0, 0, 0, 0], {
@@ -112,15 +116,16 @@ export function runStage(
     message: "fork failed",
   });
   let init = false;
-  p.when("equal", stage, 0, () => {
-    const started = work();
-    init = started.init !== undefined;
-    p.control("store64", [{ addressOf: ids }, 0, started.program]);
-    if (started.init) p.control("store64", [{ addressOf: ids }, 8, started.init]);
-    p.call("write", [writer, { addressOf: ids }, 16], { why: "whom to wait for" });
-    p.call("exit_group", [0]);
-  });
-  exitUnlessDone(p, stage);
+  p.when("equal", stage, 0, () =>
+    p.apart(() => {
+      const started = work();
+      init = started.init !== undefined;
+      p.control("store64", [{ addressOf: ids }, 0, started.program]);
+      if (started.init) p.control("store64", [{ addressOf: ids }, 8, started.init]);
+      p.call("write", [writer, { addressOf: ids }, 16], { why: "whom to wait for" });
+      p.call("exit_group", [0]);
+    }));
+  exitUnlessDone(p, stage, undo);
   p.call("read", [reader, { addressOf: ids }, 16], {
     why: "whom to wait for",
     message: "the container was not started",

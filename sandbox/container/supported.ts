@@ -5,7 +5,22 @@
  * @module
  */
 import { RLIMITS } from "../../ffi/constants/resource.ts";
-import { ANNOTATIONS, DIE_WITH_PARENT, DIFF, INIT, LAYERS, TIMEOUT } from "./annotations.ts";
+import { parseAddress, parsePrefix } from "../network/address.ts";
+import { parseRate } from "../network/rate.ts";
+import {
+  ANNOTATIONS,
+  DIE_WITH_PARENT,
+  DIFF,
+  INIT,
+  LAYERS,
+  NETWORK,
+  NETWORK_ADDRESSES,
+  NETWORK_BRIDGE,
+  NETWORK_GATEWAYS,
+  NETWORK_OUTSIDE,
+  NETWORK_RATE,
+  TIMEOUT,
+} from "./annotations.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import type { Config, Mount } from "./oci.ts";
 
@@ -119,7 +134,26 @@ const ANNOTATION: Readonly<Record<string, Check>> = {
       fail(path, "is no number of seconds");
     }
   },
+  [NETWORK]: oneOf(["veth"]),
+  [NETWORK_ADDRESSES]: parsed((value) => value.split(",").map(parsePrefix)),
+  [NETWORK_OUTSIDE]: parsed((value) => value.split(",").map(parsePrefix)),
+  [NETWORK_GATEWAYS]: parsed((value) => value.split(",").map(parseAddress)),
+  [NETWORK_BRIDGE]: text,
+  [NETWORK_RATE]: parsed(parseRate),
 };
+
+/** A text that is parsed; what throws a RangeError is wrong. */
+function parsed(parse: (text: string) => unknown): Check {
+  return (value, path) => {
+    text(value, path);
+    try {
+      parse(value as string);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      fail(path, `is wrong: ${error.message}`);
+    }
+  };
+}
 
 const annotations: Check = record((name, value, path) => {
   text(value, path);
@@ -154,6 +188,88 @@ const process: Check = object({
   ]),
 }, ["cwd", "args", "user"]);
 
+/** A number of bytes, and the like; -1 for no limit. */
+const amount: Check = integer(-1, Number.MAX_SAFE_INTEGER);
+const count: Check = integer(0, Number.MAX_SAFE_INTEGER);
+/** Numbers and ranges of processors or memory nodes. */
+const numbers: Check = (value, path) => {
+  text(value, path);
+  if (!/^(\d+(-\d+)?(,\d+(-\d+)?)*)?$/.test(value as string)) fail(path, `is no list: ${value}`);
+};
+const deviceNumbers: Record<string, Check> = { major: count, minor: count };
+const throttles: Check = list(
+  object({ ...deviceNumbers, rate: count }, ["major", "minor", "rate"]),
+);
+const weight: Check = integer(0, 1000);
+
+const resources: Check = object({
+  memory: object({
+    limit: amount,
+    reservation: amount,
+    swap: amount,
+    swappiness: integer(0, 100),
+    disableOOMKiller: flag,
+    checkBeforeUpdate: flag,
+    useHierarchy: flag,
+  }),
+  cpu: object({
+    shares: count,
+    quota: amount,
+    burst: count,
+    period: count,
+    realtimeRuntime: amount,
+    realtimePeriod: count,
+    cpus: numbers,
+    mems: numbers,
+    idle: integer(0, 1),
+  }),
+  pids: object({ limit: amount }, ["limit"]),
+  blockIO: object({
+    weight,
+    weightDevice: list(object({ ...deviceNumbers, weight }, ["major", "minor"])),
+    throttleReadBpsDevice: throttles,
+    throttleWriteBpsDevice: throttles,
+    throttleReadIOPSDevice: throttles,
+    throttleWriteIOPSDevice: throttles,
+  }),
+  devices: list(object({
+    allow: flag,
+    type: oneOf(["a", "b", "c"]),
+    major: amount,
+    minor: amount,
+    access: (value, path) => {
+      text(value, path);
+      if (!/^[rwm]{0,3}$/.test(value as string)) fail(path, `is not of r, w and m: ${value}`);
+    },
+  }, ["allow"])),
+  hugepageLimits: list(object({
+    pageSize: (value, path) => {
+      text(value, path);
+      if (!/^\d+[KMG]B$/.test(value as string)) fail(path, `is no size such as 2MB: ${value}`);
+    },
+    limit: count,
+  }, ["pageSize", "limit"])),
+  network: object({
+    classID: count,
+    priorities: list(object({ name: text, priority: count }, ["name", "priority"])),
+  }),
+  rdma: record((_name, value, path) =>
+    object({ hcaHandles: count, hcaObjects: count })(value, path)
+  ),
+  unified: record((name, value, path) => {
+    text(value, path);
+    if (!/^[a-z]\w*(\.[\w.-]+)+$/.test(name)) fail(path, "is no file of a cgroup");
+  }),
+});
+
+/** A path of cgroups, whose last part is the name of a new one. */
+const cgroupsPath: Check = (value, path) => {
+  text(value, path);
+  if (!/^\/?((?!\.{1,2}(\/|$))[^/:\n]+\/)*(?!\.{1,2}$)[^/:\n]+$/.test(value as string)) {
+    fail(path, `is no path of a cgroup: ${value}`);
+  }
+};
+
 const linux: Check = object({
   namespaces: list(object({
     type: oneOf(["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"]),
@@ -168,6 +284,8 @@ const linux: Check = object({
   rootfsPropagation: oneOf(["private", "slave", "shared", "unbindable"]),
   maskedPaths: list(absolute),
   readonlyPaths: list(absolute),
+  cgroupsPath,
+  resources,
 });
 
 const config: Check = object({
@@ -220,6 +338,9 @@ export function supportedConfig(value: unknown): Config {
     if (linux.maskedPaths?.length) fail("linux.maskedPaths", needs);
     if (linux.readonlyPaths?.length) fail("linux.readonlyPaths", needs);
     if (annotations[LAYERS] !== undefined) fail(`annotations.${LAYERS}`, needs);
+  }
+  if (annotations[NETWORK] !== undefined && !isNew("network")) {
+    fail(`annotations.${NETWORK}`, "needs a new network namespace");
   }
   if (annotations[INIT] === "true" && !isNew("pid")) {
     fail(`annotations.${INIT}`, "needs a new pid namespace");

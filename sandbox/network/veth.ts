@@ -32,6 +32,7 @@ import {
 } from "../../ffi/netlink.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
+import { forkHelper, type Helper } from "../helper.ts";
 import { interfaceIndex, openRtnetlink, tell } from "./rtnetlink.ts";
 
 /** A pair of interfaces. */
@@ -55,6 +56,13 @@ export interface Veth {
 /** The interface that sends what the end outside receives. */
 function ifbOf({ name }: Veth): string {
   return `${name}i`;
+}
+
+/** Forks a helper that makes the pair, when this process is in its own network namespace. */
+export function forkVeth(p: Builder, veth: Veth): Helper {
+  const process = p.call("getpid", []);
+  const why = "make the interfaces from the old network namespace";
+  return forkHelper(p, "network", why, () => makeVeth(p, veth, process));
 }
 
 /** Outside: makes the pair; the other end goes into the network namespace of a process. */
