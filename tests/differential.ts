@@ -382,7 +382,9 @@ function normalise(
   const word = command.at(-1)!;
   const fresh: string[] = [];
   if (word.endsWith(`/${tool}`)) text = text.replaceAll(word, tool);
-  if (pid) text = text.replace(new RegExp(`\\b${pid}\\b`, "g"), "{pid}");
+  // In an id map, a number is no process id, even if it is the same.
+  const named = (line: string): string => line.replaceAll(new RegExp(`\\b${pid}\\b`, "g"), "{pid}");
+  if (pid) text = text.replaceAll(/^(?! *\d+ +\d+ +\d+$).+$/gm, named);
   return text.replace(/\b([a-z]+):\[(\d+)\]/g, (link, type: string) => {
     for (const [owner, of] of [["caller", "self"], ["target", target]]) {
       if (of && readLink(`/proc/${of}/ns/${type}`) === link) return `${type}:[${owner}]`;
