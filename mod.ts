@@ -30,13 +30,7 @@ export * from "./ffi/mman.ts";
 export * from "./ffi/mount.ts";
 export * from "./ffi/pidfd.ts";
 export type { Architecture } from "./ffi/plan/arch.ts";
-export {
-  type Arguments,
-  type Builder,
-  type Condition,
-  type Operands,
-  plan,
-} from "./ffi/plan/builder.ts";
+export { type Arguments, type Builder, type Condition, type Operands } from "./ffi/plan/builder.ts";
 export { type Child, clone, type CloneOptions } from "./ffi/plan/clone.ts";
 export { exec } from "./ffi/plan/exec.ts";
 export { execvp, shell } from "./ffi/plan/execvp.ts";
@@ -88,3 +82,18 @@ export {
   unpin,
 } from "./sandbox/namespace.ts";
 export { type NamespaceName, NAMESPACES } from "./sandbox/namespaces.ts";
+export { type IdRange } from "./sandbox/idranges.ts";
+export type { Descriptors } from "./sandbox/inherit.ts";
+export type { Propagation } from "./sandbox/mounts.ts";
+export type { Capabilities } from "./sandbox/privileges.ts";
+export type { ResourceLimit } from "./sandbox/rlimits.ts";
+export { plan, type Process, spawn, spawnSync } from "./sandbox/spawn.ts";
+export type {
+  IdMap,
+  Mount,
+  NamespaceChoice,
+  ProgramOptions,
+  SpawnOptions,
+  Stdio,
+  Text,
+} from "./sandbox/spawn/options.ts";

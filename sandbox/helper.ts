@@ -20,8 +20,11 @@ import type { Cell } from "../ffi/plan/step.ts";
 
 /** A helper that waits. */
 export interface Helper {
-  /** Has it work, waits for its end, and ends as it did if it failed. */
-  run(): void;
+  /**
+   * Has it work, waits for its end, and ends as it did if it failed; what
+   * `before` writes comes before that.
+   */
+  run(before?: () => void): void;
 }
 
 /** Forks a helper of this name. What `work` writes is done when it runs; then it exits. */
@@ -52,9 +55,9 @@ export function forkHelper(p: Builder, name: string, why: string, work: () => vo
     p.call("exit_group", [0], { why: "the work is done" });
   });
   return {
-    run: () => {
+    run: (before) => {
       p.call("write", [output, "x", 1], { why: "the namespaces are made" });
-      exitUnlessDone(p, helper);
+      exitUnlessDone(p, helper, before);
     },
   };
 }

@@ -32,6 +32,7 @@ export const NEEDS = {
   seccomp: needCall("a filter of system calls", "seccomp"),
   landlock: needCall("Landlock", "landlock_create_ruleset"),
   binfmtMisc: need("a binfmt_misc of one's own", "6.7", EPERM),
+  timeOfProgram: need("a program in another time namespace", "6.0", EINVAL),
   closeOnExec: need("to keep descriptors from a program", "5.11", EINVAL),
 } as const satisfies Record<string, Need>;
 

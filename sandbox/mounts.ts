@@ -22,14 +22,14 @@ import { NEEDS } from "./kernel.ts";
  * What becomes of mounts and unmounts between a new mount namespace and the old
  * one, see mount_namespaces(7). `"unchanged"` leaves it as the old one has it.
  */
-export type Propagation = keyof typeof PROPAGATIONS | "unchanged";
+export type Propagation = "private" | "slave" | "shared" | "unchanged";
 
 /** The flags of mount(2) for each propagation that is set. */
 export const PROPAGATIONS = {
   private: MS_PRIVATE,
   slave: MS_SLAVE,
   shared: MS_SHARED,
-} as const;
+} as const satisfies Record<Exclude<Propagation, "unchanged">, number>;
 
 /** Sets the propagation of every mount. */
 export function setPropagation(p: Builder, propagation: Propagation): void {

@@ -101,7 +101,7 @@ export interface Child {
  */
 export function clone(program: Plan, options: CloneOptions = {}): Child {
   const { flags = 0, argv = [program.name] } = options;
-  const whole = asChild(program, redirections(options), fileLimit());
+  const whole = asChild(program, redirections(options), fileLimitOfCaller());
   const memory = place(whole.plan, argv);
   const pidfd = new Int32Array(1);
   const dumpable = prctl(PR_GET_DUMPABLE);
@@ -163,14 +163,6 @@ function redirections({ stdin, stdout, stderr }: CloneOptions): [to: number, fro
   return Object.entries({ stdin, stdout, stderr }).flatMap(([name, from], to) =>
     from === undefined ? [] : [[to, int(name, from)] as [number, number]]
   );
-}
-
-let callersLimit: { limit: Limit | undefined } | undefined;
-
-/** What the child's limit of open files is to be, if it is not ours. It is asked for once. */
-function fileLimit(): Limit | undefined {
-  callersLimit ??= { limit: fileLimitOfCaller() };
-  return callersLimit.limit;
 }
 
 /** A plan as a child runs it, and the cells by which we talk to it. */

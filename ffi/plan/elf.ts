@@ -39,10 +39,18 @@ const [U16, U32] = [2 ** 16, 2 ** 32];
  * @param arch the architecture
  */
 export function elf(plan: Plan, arch: Architecture): Uint8Array {
+  return executable(plan, arch).file;
+}
+
+/** The executable, and the address in it of each step, by which a failure names it. */
+export function executable(
+  plan: Plan,
+  arch: Architecture,
+): { file: Uint8Array; steps: readonly number[] } {
   // In the file: headers, what the writable memory holds at the start, the rest.
   const headers = EHSIZE + 3 * PHSIZE;
   const codeAt = headers + initialSize(plan);
-  const { code, data } = layout(plan, arch, CODE + codeAt, DATA + headers);
+  const { code, data, steps } = layout(plan, arch, CODE + codeAt, DATA + headers);
   const size = codeAt + code.length;
 
   const file = new Uint8Array(size);
@@ -61,5 +69,5 @@ export function elf(plan: Plan, arch: Architecture): Uint8Array {
 
   file.set(data, headers);
   file.set(code, codeAt);
-  return file;
+  return { file, steps };
 }

@@ -57,10 +57,13 @@ function undoDeno(): void {
   if (limit) prlimit(0, RLIMIT_NOFILE, limit);
 }
 
+/** What is asked for once: the caller may end long before us. */
+let callersLimit: bigint | undefined;
+
 /** The limit of open files that this process was started with, if Deno has raised it. */
 export function fileLimitOfCaller(): Limit | undefined {
   const own = prlimit(0, RLIMIT_NOFILE);
-  const soft = softLimitOfCaller(own.hard);
+  const soft = callersLimit ??= softLimitOfCaller(own.hard);
   return soft < own.soft ? { soft, hard: own.hard } : undefined;
 }
 

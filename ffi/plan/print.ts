@@ -83,7 +83,8 @@ const FAMILIES: Readonly<Record<string, Family>> = {
 export function print(plan: Plan, argv: readonly string[] = [plan.name]): string {
   const lines: string[] = [];
   const places = new Map<Call<unknown>, number>();
-  walk(plan, {
+  // Nothing fails here; who runs the plan says what follows a failure.
+  walk({ failure: plan.start, ...plan }, {
     argv,
     environment: [],
     state: start(plan.name),

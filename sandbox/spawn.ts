@@ -1,0 +1,259 @@
+/**
+ * Programs in namespaces, started as `Deno.Command` starts programs.
+ *
+ * @module
+ */
+import { ended, type Hold } from "../ffi/children.ts";
+import { type SignalName, SIGNALS } from "../ffi/constants/signal.ts";
+import { ESRCH } from "../ffi/constants/errno.ts";
+import { SyscallError } from "../ffi/errno.ts";
+import { pidfdSendSignal } from "../ffi/pidfd.ts";
+import { type Builder, plan as build } from "../ffi/plan/builder.ts";
+import { start, type Started, startSync } from "../ffi/plan/spawn.ts";
+import type { Plan } from "../ffi/plan/step.ts";
+import { close, getpid } from "../ffi/unistd.ts";
+import type { WaitResult } from "../ffi/wait.ts";
+import { check, checkStdio } from "./spawn/check.ts";
+import type { ProgramOptions, SpawnOptions } from "./spawn/options.ts";
+import { programPlan } from "./spawn/plan.ts";
+
+/**
+ * The plan of a program: what {@linkcode spawn} would run, to be explained,
+ * emitted, cloned or executed.
+ *
+ * The ids that it maps, and the environment if it has no variables of its own,
+ * are those of the run. The parent of which `dieWithParent` speaks is whoever
+ * starts it.
+ *
+ * @param options what the program is to be
+ * @returns the plan
+ * @throws {TypeError | RangeError} when an option is none
+ *
+ * @example
+ * ```ts
+ * import { plan, print } from "@denspace/denspace";
+ *
+ * const shell = plan({ command: "sh", namespaces: { user: true, uts: true }, uidMap: "root" });
+ * console.log(print(shell));
+ * ```
+ */
+export function plan(options: ProgramOptions): Plan;
+/**
+ * Builds a plan by hand.
+ *
+ * @param name the program's name, with which its messages begin
+ * @param write writes the steps
+ * @returns the plan
+ * @throws {Error} when nothing comes behind the last step, and it does not end the program
+ *
+ * @example
+ * ```ts
+ * import { plan } from "@denspace/denspace";
+ *
+ * const hello = plan("hello", (p) => {
+ *   p.call("write", [1, "hello\n", 6]);
+ *   p.call("exit_group", [0]);
+ * });
+ * ```
+ */
+export function plan(name: string, write: (p: Builder) => void): Plan;
+export function plan(first: ProgramOptions | string, write?: (p: Builder) => void): Plan {
+  return typeof first === "string" ? build(first, write!) : programPlan(check(first));
+}
+
+/** A program that was started. */
+export interface Process extends AsyncDisposable {
+  /** Its process id. */
+  readonly pid: number;
+  /** A descriptor of it, close-on-exec, until {@linkcode status} is settled. */
+  readonly pidfd: number;
+  /** What becomes of it. The event loop runs until then, unless {@linkcode unref} is called. */
+  readonly status: Promise<Deno.CommandStatus>;
+  /** What it reads. */
+  readonly stdin: WritableStream<Uint8Array<ArrayBuffer>>;
+  /** What it prints. */
+  readonly stdout: Deno.SubprocessReadableStream;
+  /** What it prints as errors. */
+  readonly stderr: Deno.SubprocessReadableStream;
+  /** Waits for its end; gives all that it has printed. */
+  output(): Promise<Deno.CommandOutput>;
+  /** Sends it a signal; SIGTERM if none is given. */
+  kill(signal?: SignalName | number): void;
+  /** Has the event loop wait for it, as it does from the start. */
+  ref(): void;
+  /** Has the event loop not wait for it. */
+  unref(): void;
+}
+
+/**
+ * Starts a program in namespaces of its own or of others, with rights, limits
+ * and a root of its own.
+ *
+ * It returns when the program runs: what fails on the way throws, and nothing
+ * is left. It is a child of this process, with no other one in between, also in
+ * a pid namespace, where it is process 1 if that is new. A program in a pid
+ * namespace that exists is another one there. All descriptors but 0, 1, 2 and
+ * `descriptors` are closed, and what Deno has changed of this process is not
+ * changed for the program: limit of open files, SIGPIPE, order of variables.
+ *
+ * It needs `--allow-ffi` and `--allow-run`. See namespaces(7), clone(2),
+ * execve(2).
+ *
+ * @param options what it is to be
+ * @returns the program
+ * @throws {SyscallError} when a step on the way to the program fails, with the
+ *   step, and a hint where a setting of the host refuses it
+ * @throws {TypeError | RangeError} when an option is none
+ *
+ * @example
+ * ```ts
+ * import { spawn } from "@denspace/denspace";
+ *
+ * const shell = spawn({
+ *   command: "sh",
+ *   args: ["-c", "echo process $$ of $(hostname), user $(id -u)"],
+ *   namespaces: { user: true, pid: true, mount: true, uts: true },
+ *   uidMap: "root",
+ *   gidMap: "root",
+ *   hostname: "inside",
+ *   mountProc: true,
+ *   stdout: "piped",
+ * });
+ * console.log(await new Response(shell.stdout).text()); // process 1 of inside, user 0
+ * const { success } = await shell.status;
+ * console.log(success);
+ * ```
+ */
+export function spawn(options: SpawnOptions): Process {
+  const { stdin, stdout, stderr, signal } = checkStdio(options, ["inherit", "inherit"]);
+  const checked = check(options);
+  const started = start(programPlan(checked, getpid()), {
+    stdin,
+    stdout,
+    stderr,
+    argv: [checked.command],
+    inherited: Object.values(checked.descriptors),
+  });
+  return new StartedProcess(started, signal);
+}
+
+/**
+ * Runs a program to its end, as {@linkcode spawn} starts it; blocks this thread.
+ *
+ * Standard output and error are piped if nothing else is said. See `spawn`.
+ *
+ * @param options what it is to be
+ * @returns how it ended, and what it has printed
+ * @throws {SyscallError} when a step on the way to the program fails
+ * @throws {TypeError | RangeError} when an option is none
+ *
+ * @example
+ * ```ts
+ * import { spawnSync } from "@denspace/denspace";
+ *
+ * const { code, stdout } = spawnSync({
+ *   command: "ls",
+ *   args: ["/sys/class/net"],
+ *   namespaces: { user: true, net: true },
+ *   env: { LC_ALL: "C" },
+ * });
+ * console.log(code, new TextDecoder().decode(stdout));
+ * ```
+ */
+export function spawnSync(options: SpawnOptions): Deno.CommandOutput {
+  const { stdin, stdout, stderr, signal } = checkStdio(options, ["null", "piped"]);
+  if (signal) throw new TypeError("signal is not for spawnSync, during which nothing can abort");
+  if (stdin === "piped") throw new TypeError("stdin can't be piped: nobody could write to it");
+  const checked = check(options);
+  const { output, result } = startSync(programPlan(checked, getpid()), {
+    stdin,
+    stdout,
+    stderr,
+    argv: [checked.command],
+    inherited: Object.values(checked.descriptors),
+  });
+  return result ? withStatus(output, statusOf(result)) : output;
+}
+
+/** An output of another status. Its streams are getters, which throw if they are not piped. */
+function withStatus(
+  output: Deno.CommandOutput,
+  { success, code, signal }: Deno.CommandStatus,
+): Deno.CommandOutput {
+  const { stdout, stderr } = Object.getOwnPropertyDescriptors(output);
+  const status = { success, code, signal };
+  return Object.defineProperties(status, { stdout, stderr }) as Deno.CommandOutput;
+}
+
+/** That it has streams, a status and a descriptor to close makes it a class, as Deno's own. */
+class StartedProcess implements Process {
+  readonly pid: number;
+  readonly pidfd: number;
+  readonly status: Promise<Deno.CommandStatus>;
+  readonly #child: Deno.ChildProcess;
+  #hold: Hold | undefined;
+  #running = true;
+
+  constructor({ child, pid, pidfd, succeeded }: Started, signal: AbortSignal | undefined) {
+    this.#child = child;
+    this.pid = pid;
+    this.pidfd = pidfd;
+    const abort = (): void => {
+      if (this.#running) this.kill("SIGTERM");
+    };
+    const end = (): void => {
+      this.#running = false;
+      close(pidfd);
+      signal?.removeEventListener("abort", abort);
+    };
+    const result = succeeded
+      ? ended(pid, () => undefined, (hold) => this.#hold = hold).then(statusOf)
+      : child.status;
+    this.status = result.finally(end);
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
+  }
+  get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
+    return this.#child.stdin;
+  }
+  get stdout(): Deno.SubprocessReadableStream {
+    return this.#child.stdout;
+  }
+  get stderr(): Deno.SubprocessReadableStream {
+    return this.#child.stderr;
+  }
+  async output(): Promise<Deno.CommandOutput> {
+    const [output, status] = await Promise.all([this.#child.output(), this.status]);
+    return withStatus(output, status);
+  }
+  kill(signal: SignalName | number = "SIGTERM"): void {
+    try {
+      if (this.#running) return pidfdSendSignal(this.pidfd, signal);
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.errno === ESRCH)) throw error;
+    }
+    throw new TypeError("Child process has already terminated");
+  }
+  ref(): void {
+    this.#child.ref();
+    this.#hold?.ref();
+  }
+  unref(): void {
+    this.#child.unref();
+    this.#hold?.unref();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.kill("SIGTERM");
+    } catch { /* It has ended. */ }
+    await this.status;
+  }
+}
+
+const NAMES = Object.entries(SIGNALS) as [SignalName, number][];
+
+function statusOf({ code, status }: WaitResult): Deno.CommandStatus {
+  if (code === "exited") return { success: status === 0, code: status, signal: null };
+  const signal = NAMES.find(([, number]) => number === status)?.[0] ?? null;
+  return { success: false, code: 128 + status, signal: signal as Deno.Signal | null };
+}
