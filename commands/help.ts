@@ -5,7 +5,9 @@
  * @module
  */
 import { encode } from "../ffi/bytes.ts";
+import { SIGNALS } from "../ffi/constants/signal.ts";
 import { strerror, SyscallError } from "../ffi/errno.ts";
+import { SIG_DFL, signal } from "../ffi/signal.ts";
 import { write } from "../ffi/unistd.ts";
 import { type Context, loadCommand, shownName } from "./cli.ts";
 import { ArgumentError, getopt, type Option } from "./getopt.ts";
@@ -113,8 +115,9 @@ export function showVersion(name: string): void {
   print(`${name} from denspace ${VERSION} (as util-linux 2.41)\n`);
 }
 
-/** Writes to standard output. */
+/** Writes to standard output; a reader that has gone away ends us, as it does other tools. */
 export function print(text: string): void {
+  signal(SIGNALS.SIGPIPE, SIG_DFL);
   const bytes = encode(text);
   try {
     for (let at = 0; at < bytes.length;) at += write(1, bytes.subarray(at));

@@ -115,7 +115,7 @@ export const help: Help = {
   summary: "list namespaces, or draw them",
   usage: "[options] [namespace]",
   about: `Lists namespaces, or the processes in one that is given by its inode number, or
-draws them. See lsns(8).`,
+draws them. See lsns(8), and scols-filter(5) for the expressions of filters.`,
   options: OPTIONS,
 };
 

@@ -261,6 +261,11 @@ differential("lsns", [
   look(["-t", "net", "-Q", WITHOUT_IDS]),
   look(["--output-all", "-T", "-t", "uts", "-t", "user"]),
   ...TERMINALS,
+  {
+    ...look([]),
+    name: "a reader that has gone away",
+    via: ["bash", "-c", '{ sleep 0.1; "$@"; echo $? >&2; } | true', "bash", ...look([]).via!],
+  },
   ...MISTAKES.map((argv) => look(argv)),
   ...[[], ["-T"], ["-J"], ["-r"], ["@uts:307"]].map((argv) => look(argv, { env: { LC_ALL: "C" } })),
   ...[[], ["-T"], ["-Tparent"], ["-J"], ["-P"], ["@user:302"], ["@user:306"]]
