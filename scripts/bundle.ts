@@ -1,24 +1,25 @@
 /**
- * Makes `dist/denspace.js`, which starts quickly, and the parts that it loads when
- * they are needed, in `chunks` beside it.
+ * Makes `dist/denspace.js`, and the files beside it that it loads one of.
  *
- *     deno task bundle [FILE] [--lazy]
+ *     deno task bundle [FILE]
+ *
+ * What a start costs is files, bytes, and functions to compile. So a command that
+ * has to start quickly is a file of its own with all that it needs and no more.
  *
  * V8 compiles a function when it is first called, and what Deno keeps for the next
  * start are only the functions that were compiled with the file. A function in
  * parentheses is. A command calls each of its few hundred functions about once,
  * so compiling them took longer than running them: here all are put in
- * parentheses, and a second start has nothing to compile. `--lazy` leaves that
- * out, for where nothing is kept.
+ * parentheses, and a second start has nothing to compile.
  *
- * Commands are imported dynamically, which also gives Deno the turn of its event
- * loop in which it keeps V8's code, before a command replaces the process.
+ * That a command is imported dynamically also gives Deno the turn of its event
+ * loop in which it keeps V8's code, before the command replaces the process.
  *
  * @module
  */
 import { type Node, parse } from "acorn";
 import { full } from "acorn-walk";
-import { dirname, fromFileUrl, join, parseArgs } from "./std.ts";
+import { dirname, fromFileUrl, join } from "./std.ts";
 
 /**
  * How V8 runs a command: one that has ended, or replaced this process, before what
@@ -29,24 +30,47 @@ export const V8_FLAGS = "--v8-flags=--single-threaded,--no-sparkplug,--no-maglev
 /** What runs the bundle, as its first line says. */
 export const RUN: readonly string[] = ["run", "--allow-ffi", "--no-config", V8_FLAGS];
 
-/** The entry in a file of this name, all else by its name among the chunks. */
-async function bundle(entry: string): Promise<Map<string, string>> {
-  const directory = await Deno.makeTempDir({ prefix: "denspace-bundle-" });
-  try {
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["bundle", "--quiet", "--minify", "--code-splitting", "--outdir", directory, entry],
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-    const files = new Map<string, string>();
-    for (const { name } of Deno.readDirSync(directory)) {
-      files.set(name, await Deno.readTextFile(join(directory, name)));
-    }
-    return files;
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+/** The commands that are files of their own; all are in one more. */
+const QUICK = ["unshare", "nsenter", "run", "lsns"];
+
+const COMMANDS = new URL("../commands/", import.meta.url);
+const MAIN = fromFileUrl(new URL("main.ts", COMMANDS));
+
+/** Which file it is. */
+const ENTRY = `#!/usr/bin/env -S deno ${RUN.join(" ")}
+const QUICK = {
+${QUICK.map((name) => `  ${name}: () => import("./chunks/${name}.js"),`).join("\n")}
+};
+const [name] = Deno.args;
+await (Object.hasOwn(QUICK, name) ? QUICK[name]() : import("./chunks/all.js"));
+`;
+
+/** The source of a file with one command. */
+function quick(name: string): string {
+  return `import { run } from "${new URL("cli.ts", COMMANDS)}";
+import * as command from "${new URL(`${name}.ts`, COMMANDS)}";
+await run({ "${name}": () => command });
+`;
+}
+
+/** A file with all that it imports. */
+async function bundle(entry: string): Promise<string> {
+  return new TextDecoder().decode(await denoBundle(entry));
+}
+
+/** Makes files of all commands: `main.js`, and what it imports when it is needed. */
+export async function split(directory: string): Promise<void> {
+  await denoBundle("--code-splitting", "--outdir", directory, MAIN);
+}
+
+async function denoBundle(...args: string[]): Promise<Uint8Array> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--minify", ...args],
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return stdout;
 }
 
 /**
@@ -94,29 +118,32 @@ function isMethod(node: Node): node is Node & { value: Node } {
 }
 
 /** Writes the bundle; how many bytes it has. */
-async function write(file: string, lazy: boolean): Promise<number> {
+async function write(file: string): Promise<number> {
   const chunks = join(dirname(file), "chunks");
   await Deno.remove(chunks, { recursive: true }).catch(() => {});
   await Deno.mkdir(chunks, { recursive: true });
-  let size = 0;
-  for (const [name, source] of await bundle(fromFileUrl(new URL(ENTRY, import.meta.url)))) {
-    const text = lazy ? source : parenthesize(source);
-    if (name === "main.js") {
-      const line = `#!/usr/bin/env -S deno ${RUN.join(" ")}\n`;
-      await Deno.writeTextFile(file, line + text.replaceAll('"./', '"./chunks/'));
-      await Deno.chmod(file, 0o755);
-    } else {
-      await Deno.writeTextFile(join(chunks, name), text);
-    }
+  const drafts = await Deno.makeTempDir({ prefix: "denspace-bundle-" });
+  let size = ENTRY.length;
+  const add = async (name: string, text: string): Promise<void> => {
     size += text.length;
+    await Deno.writeTextFile(join(chunks, `${name}.js`), parenthesize(text));
+  };
+  try {
+    for (const name of QUICK) {
+      const draft = join(drafts, `${name}.ts`);
+      await Deno.writeTextFile(draft, quick(name));
+      await add(name, await bundle(draft));
+    }
+    await add("all", await bundle(MAIN));
+  } finally {
+    await Deno.remove(drafts, { recursive: true });
   }
+  await Deno.writeTextFile(file, ENTRY);
+  await Deno.chmod(file, 0o755);
   return size;
 }
 
-const ENTRY = "../commands/main.ts";
-
 if (import.meta.main) {
-  const { _: [given], lazy } = parseArgs(Deno.args, { boolean: ["lazy"] });
-  const file = String(given ?? fromFileUrl(new URL("../dist/denspace.js", import.meta.url)));
-  console.log(`${file}: ${await write(file, lazy === true)} bytes with its chunks`);
+  const [file = fromFileUrl(new URL("../dist/denspace.js", import.meta.url))] = Deno.args;
+  console.log(`${file}: ${await write(file)} bytes with its chunks`);
 }

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { V8_FLAGS } from "./bundle.ts";
+import { split, V8_FLAGS } from "./bundle.ts";
 import { dirname, fromFileUrl, join, parseArgs } from "./std.ts";
 
 /** An architecture, as `uname -m` gives it. */
@@ -76,8 +76,10 @@ export async function compile(
     await Deno.makeTempDir({ dir: dirname(output), prefix: ".compile-" }),
   );
   try {
-    const [entry, binary] = [join(outside, "denspace.js"), join(beside, "denspace")];
-    await makeBundle(entry);
+    const [entry, binary] = [join(outside, "main.js"), join(beside, "denspace")];
+    await split(outside);
+    // Their times go in: the same sources shall make the same binary.
+    for (const { name } of Deno.readDirSync(outside)) await Deno.utime(join(outside, name), 0, 0);
     const { success, stderr } = await run(toolchain.deno, {
       args: ["compile", ...FLAGS, "--target", TARGETS[arch].triple, "--output", binary, entry],
       cwd: outside,
@@ -92,18 +94,6 @@ export async function compile(
     await Deno.remove(outside, { recursive: true });
     await Deno.remove(beside, { recursive: true });
   }
-}
-
-async function makeBundle(file: string): Promise<void> {
-  const script = fromFileUrl(new URL("bundle.ts", import.meta.url));
-  const { success, stderr } = await run(Deno.execPath(), {
-    args: ["run", "-A", script, file, "--lazy"],
-  });
-  if (!success) throw new CompileError(`the bundle can't be made: ${brief(stderr)}`);
-  // Their times go in: the same sources shall make the same binary.
-  await Deno.utime(file, 0, 0);
-  const chunks = join(dirname(file), "chunks");
-  for (const { name } of Deno.readDirSync(chunks)) await Deno.utime(join(chunks, name), 0, 0);
 }
 
 /** What `deno compile` says, and what to do if it did not get its runtime. */
