@@ -8,7 +8,7 @@ import { CAPABILITIES } from "../ffi/constants/capability.ts";
 import { errorName, printArguments, printResult } from "../ffi/plan/print.ts";
 import { reporting } from "../ffi/plan/report.ts";
 import type { Plan } from "../ffi/plan/step.ts";
-import { type Call, walk } from "../ffi/plan/walk.ts";
+import { type Answer, type Call, walk } from "../ffi/plan/walk.ts";
 import { foretell } from "./explain/answer.ts";
 import { manualPage } from "./explain/manual.ts";
 import { needs, type Privilege } from "./explain/needs.ts";
@@ -128,32 +128,46 @@ function run(
     },
     answer: (call) => {
       const place = places.get(call)!;
-      const manual = manualPage(call.name, fileOf(call));
+      const manual = manualPage(call.name, fileOf(call)); // while it is open
       const needed = needs(call);
       const lacking = granted.has(place) ? undefined : needed.find(({ has }) => !has);
       const answer = lacking ? { result: -lacking.errno } : foretell(call);
       if (answer === "later") return answer;
       if (lacking) refused = place;
-      const { name, process, step, child } = call;
+      const { process, child } = call;
       if (child !== undefined && answer.child) {
         processes.push({ name: child, parent: process.name });
       }
-      const { result } = answer;
-      calls[place] = {
-        process: process.name,
-        call: name,
-        arguments: printArguments(call),
-        result: printResult(call, answer),
-        errno: result !== undefined && result < 0 ? errorName(-result) : null,
-        why: step.note.why ?? null,
-        manual,
-        needs: needed,
-      };
+      calls[place] = explained(call, answer, manual, needed);
       return answer;
     },
   });
+  // Who is left waits for what nobody knows of.
+  for (const [call, place] of places) {
+    calls[place] ??= explained(call, { result: undefined }, manualPage(call.name, undefined), []);
+  }
   const { end } = start;
   return { start, calls, processes, refused: hasFailed(start, end) ? refused : undefined };
+}
+
+/** A call and what it comes to. */
+function explained(
+  call: Call<State>,
+  answer: Answer<State>,
+  manual: string,
+  needs: readonly Privilege[],
+): ExplainedCall {
+  const { result } = answer;
+  return {
+    process: call.process.name,
+    call: call.name,
+    arguments: printArguments(call),
+    result: printResult(call, answer),
+    errno: result !== undefined && result < 0 ? errorName(-result) : null,
+    why: call.step.note.why ?? null,
+    manual,
+    needs,
+  };
 }
 
 /** Whether a process, or one that it has made, has ended with another status than 0. */

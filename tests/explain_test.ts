@@ -473,3 +473,13 @@ Deno.test("explain says what is wrong with the command line that it explains", a
     assertEquals([code, stdout, stderr.slice(0, message.length)], [1, "", message]);
   }
 });
+
+Deno.test("containers are explained, too, to their end", async () => {
+  for (const options of [[], ["--init"], ["--tty"], ["--timeout", "9"]]) {
+    const { code, stdout, stderr } = await denspace(["explain", "run", ...options, "/bin/true"]);
+    assertEquals([code, stderr], [0, ""]);
+    const lines = stdout.trimEnd().split("\n");
+    assert(lines.some((line) => /execve\("\/bin\/true", .* = 0$/.test(line)), options.join(" "));
+    assertEquals(lines.at(-2), "denspace run  exit_group(<status of program>) = ?");
+  }
+});

@@ -4,18 +4,25 @@
  *
  * @module
  */
+import { CLONE_FILES, CLONE_PARENT } from "../constants/sched.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIGNALS } from "../constants/signal.ts";
 import { WNOHANG } from "../constants/wait.ts";
 import type { CallName } from "./step.ts";
-import type { Answer, Call } from "./walk.ts";
+import type { Answer, Call, Value } from "./walk.ts";
 
 /** What an open descriptor is. */
 export interface Descriptor {
   /** What it was opened as. */
   readonly path?: string;
-  /** What has been written and not yet read, if it is an end of a pipe. */
-  readonly pipe?: { size: number };
+  /** What has been written and not yet read, byte by byte, if it is an end of a pipe. */
+  readonly pipe?: Value[];
+  /** Whether it is the end that is written to. */
+  readonly writes?: boolean;
+  /** Whether signals are read from it. */
+  readonly signals?: boolean;
 }
+
+type End = number | "program" | "killed";
 
 /** What is known of a process. */
 export interface Assumed {
@@ -27,19 +34,25 @@ export interface Assumed {
   readonly parent?: Assumed;
   /** The processes that it has made. */
   readonly children: Assumed[];
-  /** What it has open. */
+  /** What it has open, perhaps together with others. */
   readonly descriptors: Map<number, Descriptor>;
   /** The signals that are blocked. */
   mask: bigint;
+  /** Whether its parent has been told of its end. */
+  waited?: boolean;
   /** Whether a SIGCHLD waits to be taken. */
   childEnded?: boolean;
-  /** How it ended: with a status, or by becoming a program. */
-  end?: number | "program";
+  /** How it ended: with a status, by becoming a program, or by SIGKILL. */
+  end?: End;
 }
 
 /** No process has such an id: they end at 2^22. */
 const FIRST_PID = 5_000_001;
 const ECHILD = 10;
+const F_DUPFD_CLOEXEC = 1030;
+const CLOSE_RANGE_CLOEXEC = 4;
+/** The size of what a signalfd gives. */
+const SIGINFO = 128;
 
 /** What is known of the first process, which is called so, when it starts. */
 export function start(
@@ -60,21 +73,27 @@ export function processOf(state: Assumed, pid: number): Assumed | undefined {
   return search(root);
 }
 
-/** What is known of a new child of a process. */
-export function forked(parent: Assumed, name: string): Assumed {
-  let root = parent;
+/** What is known of a new child of a process, made with these flags of clone(2). */
+export function forked(maker: Assumed, name: string, flags: bigint): Assumed {
+  let root = maker;
   while (root.parent) root = root.parent;
   const pid = FIRST_PID + count(root);
+  const parent = has(flags, CLONE_PARENT) ? maker.parent ?? maker : maker;
+  const { descriptors, mask } = maker;
   const child: Assumed = {
     name,
     pid,
     parent,
     children: [],
-    descriptors: new Map(parent.descriptors),
-    mask: parent.mask,
+    descriptors: has(flags, CLONE_FILES) ? descriptors : new Map(descriptors),
+    mask,
   };
   parent.children.push(child);
   return child;
+}
+
+function has(flags: bigint, flag: number): boolean {
+  return (Number(flags) & flag) !== 0;
 }
 
 function count({ children }: Assumed): number {
@@ -86,9 +105,9 @@ export function pidLabel({ name }: Assumed): string {
   return `pid of ${name}`;
 }
 
-/** Opens something; the lowest descriptor that is free. */
-export function opened(state: Assumed, descriptor: Descriptor = {}): number {
-  let fd = 0;
+/** Opens something; the lowest descriptor that is free, from one on. */
+export function opened(state: Assumed, descriptor: Descriptor = {}, from: number = 0): number {
+  let fd = from;
   while (state.descriptors.has(fd)) fd++;
   state.descriptors.set(fd, descriptor);
   return fd;
@@ -105,7 +124,6 @@ const OPENING: ReadonlySet<CallName> = new Set<CallName>([
   "openat2",
   "pidfd_getfd",
   "pidfd_open",
-  "signalfd4",
   "socket",
 ]);
 /** The first arguments of ioctl(2) that do: those of ioctl_nsfs(2), and SIOCGSKNS. */
@@ -120,8 +138,13 @@ export function assuming(call: Call<Assumed>): Answer<Assumed> | "later" {
       return end(state, Number(a & 0xffn));
     case "execve":
       return end(state, "program");
+    case "kill": {
+      const target = Number(b) === SIGNALS.SIGKILL ? processOf(state, Number(a)) : undefined;
+      if (target && target !== state && target.end === undefined) end(target, "killed");
+      return { result: 0 };
+    }
     case "clone": {
-      const child = forked(state, call.child!);
+      const child = forked(state, call.child!, a);
       return { result: child.pid, label: pidLabel(child), child };
     }
     case "getpid":
@@ -129,19 +152,32 @@ export function assuming(call: Call<Assumed>): Answer<Assumed> | "later" {
     case "close":
       state.descriptors.delete(Number(a));
       return { result: 0 };
+    case "fcntl":
+      if (Number(b) !== F_DUPFD_CLOEXEC) return { result: 0 };
+      return { result: opened(state, state.descriptors.get(Number(a)), Number(c)) };
+    case "signalfd4":
+      return { result: opened(state, { signals: true }) };
+    case "umask":
+      return { result: 0o22 };
+    case "close_range":
+      if (Number(c) & CLOSE_RANGE_CLOEXEC) return { result: 0 };
+      for (const fd of [...state.descriptors.keys()]) {
+        if (fd >= a && fd <= b) state.descriptors.delete(fd);
+      }
+      return { result: 0 };
     case "dup3":
       state.descriptors.set(Number(b), state.descriptors.get(Number(a)) ?? {});
       return { result: Number(b) };
     case "pipe2": {
-      const pipe = { size: 0 };
-      for (const at of [0n, 4n]) {
-        memory.store(a + at, 4, { value: BigInt(opened(state, { pipe })) });
+      const pipe: Value[] = [];
+      for (const [at, writes] of [[0n, false], [4n, true]] as const) {
+        memory.store(a + at, 4, { value: BigInt(opened(state, { pipe, writes })) });
       }
       return { result: 0 };
     }
     case "write": {
       const { pipe } = state.descriptors.get(Number(a)) ?? {};
-      if (pipe) pipe.size += Number(c);
+      for (let i = 0n; pipe && i < c; i++) pipe.push(memory.load(b + i, 1));
       return { result: Number(c) };
     }
     case "writev": {
@@ -154,11 +190,13 @@ export function assuming(call: Call<Assumed>): Answer<Assumed> | "later" {
     case "read":
       return readFrom(call, Number(a), b, Number(c));
     case "wait4":
-      return waitFor(call, Number(a), b, Number(c));
+      return waitFor(call, Number(BigInt.asIntN(32, a)), b, Number(c));
     case "rt_sigtimedwait":
       if (!state.childEnded) return "later";
       state.childEnded = false;
       return { result: SIGNALS.SIGCHLD };
+    case "ppoll":
+      return poll(call, a, Number(b), c);
     case "rt_sigprocmask": {
       if (c !== 0n) memory.store(c, 8, { value: state.mask });
       if (b !== 0n) {
@@ -177,7 +215,7 @@ export function assuming(call: Call<Assumed>): Answer<Assumed> | "later" {
 }
 
 /** Ends a process; the program that it becomes is taken to end in no time. */
-function end(state: Assumed, how: number | "program"): Answer<Assumed> {
+function end(state: Assumed, how: End): Answer<Assumed> {
   state.end = how;
   const { parent } = state;
   // Where it is not blocked it is ignored.
@@ -192,13 +230,52 @@ function readFrom(
   buffer: bigint,
   size: number,
 ): Answer<Assumed> | "later" {
-  const { pipe } = state.descriptors.get(fd) ?? {};
+  const { pipe, signals } = state.descriptors.get(fd) ?? {};
+  if (signals) {
+    if (!state.childEnded) return "later";
+    state.childEnded = false;
+    // struct signalfd_siginfo: the signal, and CLD_EXITED behind an errno
+    memory.store(buffer, 4, { value: BigInt(SIGNALS.SIGCHLD) });
+    memory.store(buffer + 8n, 4, { value: 1n });
+    return { result: SIGINFO };
+  }
   if (!pipe) return { result: 0 };
-  const found = Math.min(pipe.size, size);
-  if (found === 0) return state.parent?.end === undefined ? "later" : { result: 0 };
-  pipe.size -= found;
-  for (let i = 0; i < found; i++) memory.store(buffer + BigInt(i), 1, { value: 0x78n });
-  return { result: found };
+  const found = pipe.splice(0, size);
+  if (found.length === 0 && isWritten(state, pipe)) return "later";
+  found.forEach((byte, i) => memory.store(buffer + BigInt(i), 1, byte));
+  return { result: found.length };
+}
+
+/** Whether a process can still write into a pipe. */
+function isWritten(state: Assumed, pipe: Value[]): boolean {
+  let root = state;
+  while (root.parent) root = root.parent;
+  const writes = ({ end, descriptors, children }: Assumed): boolean =>
+    end === undefined &&
+      [...descriptors.values()].some((each) => each.pipe === pipe && each.writes) ||
+    children.some(writes);
+  return writes(root);
+}
+
+/** Waits until something can be read; a terminal of which nobody knows has nothing. */
+function poll(
+  { process: { state, memory } }: Call<Assumed>,
+  list: bigint,
+  count: number,
+  timeout: bigint,
+): Answer<Assumed> | "later" {
+  const POLLIN = 1n;
+  let ready = 0;
+  for (let i = 0; i < count; i++) {
+    // struct pollfd: descriptor, events, returned events
+    const at = list + BigInt(8 * i);
+    const fd = Number(BigInt.asIntN(32, memory.load(at, 4).value));
+    const { signals, pipe } = state.descriptors.get(fd) ?? {};
+    const has = signals ? state.childEnded === true : pipe !== undefined && pipe.length > 0;
+    memory.store(at + 6n, 2, { value: has ? POLLIN : 0n });
+    if (has) ready++;
+  }
+  return ready === 0 && timeout === 0n ? "later" : { result: ready };
 }
 
 /** The end of a child, once it has ended. */
@@ -208,11 +285,15 @@ function waitFor(
   status: bigint,
   options: number,
 ): Answer<Assumed> | "later" {
-  const child = state.children.find((child) => child.pid === pid);
-  if (!child) return { result: -ECHILD };
+  const left = state.children.filter((child) => !child.waited && (pid < 0 || child.pid === pid));
+  if (left.length === 0) return { result: -ECHILD };
+  const child = left.find(({ end }) => end !== undefined);
+  if (!child) return options & WNOHANG ? { result: 0 } : "later";
+  child.waited = true;
   const { end } = child;
-  if (end === undefined) return options & WNOHANG ? { result: 0 } : "later";
+  if (status === 0n) return { result: child.pid, label: pidLabel(child) };
   if (end === "program") memory.store(status, 4, { value: 0n, label: `status of ${child.name}` });
-  else memory.store(status, 4, { value: BigInt(end << 8) });
+  else if (end === "killed") memory.store(status, 4, { value: BigInt(SIGNALS.SIGKILL) });
+  else memory.store(status, 4, { value: BigInt((end ?? 0) << 8) });
   return { result: child.pid, label: pidLabel(child) };
 }

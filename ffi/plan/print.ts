@@ -202,6 +202,7 @@ const SPECIAL: Readonly<Partial<Record<CallName, Special>>> = {
     "{...}",
   ],
   wait4: (show, args, memory) => {
+    if (args[1]!.value === 0n) return args.map((_, i) => show(i));
     const { value, label } = memory.load(args[1]!.value, 4);
     const status = label === undefined
       ? `{WIFEXITED(s) && WEXITSTATUS(s) == ${value >> 8n & 0xffn}}`

@@ -82,7 +82,7 @@ const [CODE, DATA, STACK] = [0x10_0000, 0x100_0000, 0x1000_0000];
 /** What the kernel leaves below argc, for who writes there, and behind the last string. */
 const BELOW = 64;
 /** After so many steps a plan has no end. */
-const ENDLESS = 10_000_000;
+const ENDLESS = 2_000_000;
 
 /** The memory of a process. */
 export interface Memory {
@@ -100,9 +100,10 @@ export interface Memory {
 
 /**
  * Walks a plan to its end, with all the processes that it makes. They take turns:
- * one goes on until it ends or has to wait.
+ * one goes on until it ends or has to wait. One that waits for what nobody knows
+ * of, such as a signal, is left in its call, which has no answer.
  *
- * @throws {Error} when the plan has no end, or waits for what never comes
+ * @throws {Error} when the plan has no end
  */
 export function walk<S>(plan: Plan, { argv, environment, state, answer, calls }: Walk<S>): void {
   const { code, data, steps } = layout(plan, host(), CODE, DATA);
@@ -202,8 +203,6 @@ export function walk<S>(plan: Plan, { argv, environment, state, answer, calls }:
     if (!task) break;
     if (!task.process.ended) goOn(task);
   }
-  const stuck = tasks.find(({ process }) => !process.ended);
-  if (stuck) throw new Error(`plan ${plan.name}: ${stuck.process.name} waits for ever`);
 }
 
 /** A process on its way. */

@@ -12,8 +12,8 @@ import { ioctl } from "../../ffi/ioctl.ts";
 import { assuming, forked, opened, processOf } from "../../ffi/plan/assume.ts";
 import type { Answer, Call } from "../../ffi/plan/walk.ts";
 import { pidfdOpen } from "../../ffi/pidfd.ts";
-import { fstat, type Stat } from "../../ffi/stat.ts";
-import { close } from "../../ffi/unistd.ts";
+import { fstat, type Stat, statx } from "../../ffi/stat.ts";
+import { close, read } from "../../ffi/unistd.ts";
 import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
 import { attempt, learn, type Namespace, namespaceAt, ownerOf, text, withFile } from "./host.ts";
 import { executable, type Found, type Looker, lookUp, readable } from "./lookup.ts";
@@ -55,10 +55,10 @@ function look(state: State, path: string): Found | undefined {
 }
 
 const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
-  clone: ({ process: { state }, child }) => {
+  clone: ({ process: { state }, child }, flags) => {
     const { host, user, namespaces, uid, gid, groups } = state;
     const { pid, time } = state.childNamespaces;
-    const made: State = Object.assign(forked(state, child!), {
+    const made: State = Object.assign(forked(state, child!, flags!), {
       host,
       user,
       uid,
@@ -118,10 +118,8 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
   },
   openat: ({ process: { state, memory } }, directory, at, flags) => {
     const given = memory.text(at!);
-    const isRelative = !given.startsWith("/") && BigInt.asIntN(64, directory!) !== AT_FDCWD;
-    const base = isRelative ? (descriptor(state, directory!) as Open).real : "";
-    if (base === undefined) return { result: opened(state, { path: given }) };
-    const path = isRelative ? `${base}/${given}` : given;
+    const path = pathFrom(state, directory!, given);
+    if (path === undefined) return { result: opened(state, { path: given }) };
     const found = look(state, path);
     if (!found) return { result: opened(state, { path }) };
     if ("errno" in found) return failed(found.errno);
@@ -151,13 +149,17 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
     return undefined;
   },
   read: ({ process: { state, memory } }, fd, buffer, size) => {
-    const { real } = descriptor(state, fd!) as Open;
-    if (real === undefined) return undefined;
-    const found = (text(real) ?? "").slice(0, Number(size));
-    for (const [i, letter] of [...found].entries()) {
-      memory.store(buffer! + BigInt(i), 1, { value: BigInt(letter.charCodeAt(0)) });
-    }
-    return { result: found.length };
+    const open = descriptor(state, fd!) as Open;
+    const { real } = open;
+    if (real === "/dev/zero") return { result: Number(size) };
+    const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
+    if (real === undefined || ((statOf(open)?.mode ?? 0) & S_IFMT) !== S_IFREG) return undefined;
+    const bytes = new Uint8Array(Math.min(Number(size), 4096));
+    const length = attempt(() => withFile(real, (fd) => read(fd, bytes))) ?? 0;
+    bytes.subarray(0, length).forEach((byte, i) =>
+      memory.store(buffer! + BigInt(i), 1, { value: BigInt(byte) })
+    );
+    return { result: length };
   },
   mount: ({ process: { state, memory } }, _source, target) => {
     const path = memory.text(target!);
@@ -232,13 +234,38 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
       throw error;
     }
   },
-  statx: ({ process: { state, memory } }, fd, _path, _flags, _mask, buffer) => {
-    const found = statOf(descriptor(state, fd!) as Open);
+  statx: ({ process: { state, memory } }, fd, at, _flags, _mask, buffer) => {
+    const given = memory.text(at!);
+    const path = given === "" ? undefined : pathFrom(state, fd!, given);
+    const looked = path === undefined ? undefined : look(state, path);
+    if (looked && "errno" in looked) return failed(looked.errno);
+    const found = looked?.stat ??
+      (given === "" ? statOf(descriptor(state, fd!) as Open) : undefined);
     if (!found) return undefined;
     const { user } = state;
-    memory.store(buffer! + 20n, 4, { value: BigInt(inside(user, "uid", found.uid)) });
-    memory.store(buffer! + 24n, 4, { value: BigInt(inside(user, "gid", found.gid)) });
-    memory.store(buffer! + 32n, 8, { value: found.ino });
+    // struct statx
+    const put = (offset: bigint, size: number, value: number | bigint): void =>
+      memory.store(buffer! + offset, size, { value: BigInt(value) });
+    put(20n, 4, inside(user, "uid", found.uid));
+    put(24n, 4, inside(user, "gid", found.gid));
+    put(28n, 2, found.mode);
+    put(32n, 8, found.ino);
+    put(40n, 8, found.size);
+    put(128n, 4, major(found.rdev));
+    put(132n, 4, minor(found.rdev));
+    put(136n, 4, major(found.dev));
+    put(140n, 4, minor(found.dev));
+    return DONE;
+  },
+  open_tree: ({ process: { state, memory } }, directory, at) => {
+    const given = memory.text(at!);
+    const path = pathFrom(state, directory!, given);
+    const found = path === undefined ? undefined : look(state, path);
+    if (found && "errno" in found) return failed(found.errno);
+    return { result: opened(state, { path: given, ...(found && { real: found.path }) } as Open) };
+  },
+  pivot_root: ({ process: { state } }) => {
+    state.root = state.directory = undefined;
     return DONE;
   },
   prctl: ({ process: { state } }, operation, second, number) => {
@@ -265,6 +292,22 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
     return DONE;
   },
 };
+
+/** A path that starts at a directory that is open, if it is known where that is. */
+function pathFrom(state: State, directory: bigint, path: string): string | undefined {
+  if (path.startsWith("/") || BigInt.asIntN(64, directory) === AT_FDCWD) return path;
+  const { real } = descriptor(state, directory) as Open;
+  return real === undefined ? undefined : `${real}/${path}`;
+}
+
+/** The parts of a device's number, see makedev(3). */
+function major(device: bigint): bigint {
+  return device >> 8n & 0xfffn | device >> 32n & 0xffff_f000n;
+}
+
+function minor(device: bigint): bigint {
+  return device & 0xffn | device >> 12n & 0xffff_ff00n;
+}
 
 /** Enters namespaces, see setns(2). */
 function enter(state: State, open: Open, flags: number): Answer<State> {
@@ -335,7 +378,7 @@ function strings(memory: Call<State>["process"]["memory"], array: bigint): strin
 
 /** What an open file is. */
 function statOf({ real, pid }: Open): Stat | undefined {
-  if (real !== undefined) return attempt(() => withFile(real, fstat));
+  if (real !== undefined) return attempt(() => statx(real));
   if (pid === undefined) return undefined;
   return attempt(() => {
     const fd = pidfdOpen(pid);
