@@ -29,6 +29,8 @@ import { parseRange, subordinateIds } from "../sandbox/idranges.ts";
 import { NAMESPACES } from "../sandbox/namespaces.ts";
 import type { NamespaceOption, Wanted } from "./container_options.ts";
 import { ArgumentError } from "./getopt.ts";
+import { deviceMounts, resourcesOf } from "./limits.ts";
+import { networkOf } from "./network.ts";
 import { currentDirectory, insidePath, realPath } from "./paths.ts";
 
 /**
@@ -66,7 +68,9 @@ export function configOf(want: Wanted): Config {
     ...(want.init && { [INIT]: "true" }),
     ...(want.timeout !== undefined && { [TIMEOUT]: want.timeout }),
     ...(want.dieWithParent && { [DIE_WITH_PARENT]: "true" }),
+    ...networkOf(want),
   };
+  const wanted = [...want.mounts, ...deviceMounts(want.limits)];
   const mounts = ownMounts
     ? [
       ...defaultMounts({
@@ -75,13 +79,12 @@ export function configOf(want: Wanted): Config {
         hasTtyGroup: !maps ||
           maps.groups.some(({ containerID, size }) => containerID <= 5 && containerID + size > 5),
         copy,
-      }).filter(({ destination }) =>
-        !want.mounts.some((mount) => mount.destination === destination)
-      ),
-      ...want.mounts,
+      }).filter(({ destination }) => !wanted.some((mount) => mount.destination === destination)),
+      ...wanted,
     ]
-    : want.mounts;
+    : wanted;
   const { monotonic, boottime } = want.clocks;
+  const resources = resourcesOf(want.limits);
   return {
     ociVersion: OCI_VERSION,
     process: processOf(want, user, maps, copy),
@@ -99,9 +102,17 @@ export function configOf(want: Wanted): Config {
           ...(boottime !== undefined && { boottime: { secs: boottime } }),
         },
       }),
+      ...(resources && { resources }),
+      ...(want.cgroupParent !== undefined && { cgroupsPath: cgroupBelow(want.cgroupParent) }),
       ...(ownMounts && { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
     },
   };
+}
+
+/** The path of a new cgroup. */
+function cgroupBelow(parent: string): string {
+  const name = `denspace-${crypto.randomUUID().slice(0, 8)}`;
+  return parent === "/" ? `/${name}` : `${parent.replace(/\/+$/, "")}/${name}`;
 }
 
 // Namespaces ---------------------------------------------------------------
@@ -137,7 +148,7 @@ function defaultOf(option: NamespaceOption, mapped: boolean): string {
 }
 
 function isNewNamespace(option: NamespaceOption, value: string): boolean {
-  if (option === "net") return value === "none";
+  if (option === "net") return value === "none" || value === "veth";
   return option === "userns" ? value === "one" || value === "auto" : value === "new";
 }
 

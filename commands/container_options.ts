@@ -5,6 +5,7 @@
  */
 import type { Mount } from "../sandbox/container/oci.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
+import type { Limits } from "./limits.ts";
 import { parseOffset } from "./numbers.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./volumes.ts";
 
@@ -55,9 +56,34 @@ export const CONTAINER_OPTIONS = [
   {
     name: "net",
     argument: "required",
-    value: "none|host|file|pid",
-    complete: ["none", "host"],
-    help: "network namespace: none has a loopback interface only (none)",
+    value: "none|veth|host|file|pid",
+    complete: ["none", "veth", "host"],
+    help:
+      "network namespace: none has a loopback interface only, veth one to the machine too (none)",
+  },
+  {
+    name: "ip",
+    argument: "required",
+    value: "address/bits",
+    help: "address of the interface inside, may be repeated (one of 10.0.0.0/8)",
+  },
+  {
+    name: "gateway",
+    argument: "required",
+    value: "address",
+    help: "by which all else is reached; without --bridge the address of the end outside",
+  },
+  {
+    name: "bridge",
+    argument: "required",
+    value: "name",
+    help: "bridge of the machine that the end outside is a port of",
+  },
+  {
+    name: "net-rate",
+    argument: "required",
+    value: "rate[:burst]",
+    help: "how much is sent, and how much received, such as 10mbit or 10mbit:64k",
   },
   { name: "ipc", ...WHICH, help: "System V IPC namespace (new)" },
   { name: "uts", ...WHICH, help: "UTS namespace: host name (new)" },
@@ -163,6 +189,52 @@ export const CONTAINER_OPTIONS = [
     value: "name=soft[:hard]",
     help: "limit of a resource, such as nofile=1024, may be repeated",
   },
+  { name: "memory", argument: "required", value: "bytes", help: "limit of memory, such as 64m" },
+  {
+    name: "memory-swap",
+    argument: "required",
+    value: "bytes",
+    help: "limit of memory and swap together; -1 for none",
+  },
+  {
+    name: "cpus",
+    argument: "required",
+    value: "number",
+    help: "how much of the processors, such as 1.5",
+  },
+  {
+    name: "cpu-shares",
+    argument: "required",
+    value: "number",
+    help: "share of the processors when others want them, too (1024)",
+  },
+  {
+    name: "cpuset",
+    argument: "required",
+    value: "list",
+    help: "on which processors, such as 0-2,4",
+  },
+  { name: "pids-limit", argument: "required", value: "number", help: "limit of processes" },
+  {
+    name: "io-max",
+    argument: "required",
+    value: "device:limits",
+    complete: "file",
+    help: "limits of a disk: rbps=,wbps=,riops=,wiops= (bytes, operations), may be repeated",
+  },
+  {
+    name: "device",
+    argument: "required",
+    value: "device[:place][:rwm]",
+    complete: "file",
+    help: "a device of the machine, may be repeated; root: only these and the usual ones then",
+  },
+  {
+    name: "cgroup-parent",
+    argument: "required",
+    value: "path",
+    help: "cgroup below which that of the limits is, from the topmost, or from ours",
+  },
   { name: "umask", argument: "required", value: "mode", help: "file mode creation mask (022)" },
   {
     name: "interactive",
@@ -223,6 +295,9 @@ export interface Wanted {
   clearEnv: boolean;
   readonly ulimits: string[];
   umask?: string;
+  readonly limits: Limits;
+  cgroupParent?: string;
+  readonly network: { ips: string[]; gateways: string[]; bridge?: string; rate?: string };
   tty: boolean;
   init: boolean;
   timeout?: string;
@@ -246,6 +321,8 @@ export function parseContainer(args: readonly string[]): Wanted {
     envFiles: [],
     clearEnv: false,
     ulimits: [],
+    limits: { ioMax: [], devices: [] },
+    network: { ips: [], gateways: [] },
     tty: false,
     init: false,
     dieWithParent: false,
@@ -323,6 +400,35 @@ export function parseContainer(args: readonly string[]): Wanted {
         break;
       case "ulimit":
         want.ulimits.push(option.value);
+        break;
+      case "memory":
+      case "memory-swap":
+      case "cpus":
+      case "cpu-shares":
+      case "cpuset":
+      case "pids-limit":
+        want.limits[option.name] = option.value;
+        break;
+      case "io-max":
+        want.limits.ioMax.push(option.value);
+        break;
+      case "device":
+        want.limits.devices.push(option.value);
+        break;
+      case "cgroup-parent":
+        want.cgroupParent = option.value;
+        break;
+      case "ip":
+        want.network.ips.push(option.value);
+        break;
+      case "gateway":
+        want.network.gateways.push(option.value);
+        break;
+      case "bridge":
+        want.network.bridge = option.value;
+        break;
+      case "net-rate":
+        want.network.rate = option.value;
         break;
       case "interactive":
         break;

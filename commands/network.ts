@@ -1,0 +1,113 @@
+/**
+ * The network on a command line, as annotations of a configuration.
+ *
+ * @module
+ */
+import { decode } from "../ffi/bytes.ts";
+import { readFile } from "../ffi/file.ts";
+import { geteuid } from "../ffi/unistd.ts";
+import {
+  NETWORK,
+  NETWORK_ADDRESSES,
+  NETWORK_BRIDGE,
+  NETWORK_GATEWAYS,
+  NETWORK_OUTSIDE,
+  NETWORK_RATE,
+} from "../sandbox/container/annotations.ts";
+import { formatAddress, parsePrefix } from "../sandbox/network/address.ts";
+import type { Wanted } from "./container_options.ts";
+import { ArgumentError } from "./getopt.ts";
+
+/**
+ * The annotations.
+ *
+ * @throws {ArgumentError} when options contradict each other
+ */
+export function networkOf({ namespaces, network }: Wanted): Record<string, string> {
+  const { ips, gateways, bridge, rate } = network;
+  if (namespaces.net !== "veth") {
+    const [option] = [
+      ips[0] && "ip",
+      gateways[0] && "gateway",
+      bridge && "bridge",
+      rate && "net-rate",
+    ]
+      .filter((name) => name);
+    if (option) throw new ArgumentError(`--${option} needs --net veth`);
+    return {};
+  }
+  if (geteuid() !== 0) {
+    throw new ArgumentError("--net veth makes an interface of the machine, which only root can do");
+  }
+  if (bridge !== undefined && ips.length === 0) {
+    throw new ArgumentError("--bridge needs an --ip in the network of the bridge");
+  }
+  if (bridge === undefined && ips.length > 0 && gateways.length === 0) {
+    throw new ArgumentError("--ip needs a --gateway: the address of the end outside");
+  }
+  const common = {
+    [NETWORK]: "veth",
+    ...(bridge !== undefined && { [NETWORK_BRIDGE]: bridge }),
+    ...(rate !== undefined && { [NETWORK_RATE]: rate }),
+  };
+  if (ips.length === 0) {
+    const [outside, inside] = freePair();
+    return {
+      ...common,
+      [NETWORK_ADDRESSES]: `${inside}/30`,
+      [NETWORK_OUTSIDE]: `${outside}/30`,
+      [NETWORK_GATEWAYS]: gateways.length > 0 ? gateways.join(",") : outside,
+    };
+  }
+  return {
+    ...common,
+    [NETWORK_ADDRESSES]: ips.join(","),
+    ...(gateways.length > 0 && { [NETWORK_GATEWAYS]: gateways.join(",") }),
+    ...(bridge === undefined && { [NETWORK_OUTSIDE]: outsideOf(ips, gateways) }),
+  };
+}
+
+/** The gateways are the addresses outside, each in the network of the address inside of its kind. */
+function outsideOf(ips: readonly string[], gateways: readonly string[]): string {
+  return gateways.map((gateway) => {
+    const ip = ips.find((each) => each.includes(":") === gateway.includes(":"));
+    if (ip === undefined) throw new ArgumentError(`--gateway ${gateway} needs an --ip of its kind`);
+    return `${gateway}/${explained(() => parsePrefix(ip)).bits}`;
+  }).join(",");
+}
+
+function explained<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ArgumentError(error.message);
+  }
+}
+
+/** Two addresses of a network of 10.0.0.0/8 that no route of the machine leads to. */
+function freePair(): [string, string] {
+  // The columns of a line: interface, destination, gateway, flags, three numbers, mask
+  const routes = decode(readFile("/proc/self/net/route")).trim().split("\n").slice(1)
+    .map((line) => line.split("\t"))
+    .map((fields) => [hex(fields[1]!), hex(fields[7]!)] as const);
+  for (let tries = 0; tries < 1000; tries++) {
+    const network = (10 << 24 | crypto.getRandomValues(new Uint32Array(1))[0]! & 0xff_fffc) >>> 0;
+    const taken = routes.some(([destination, mask]) =>
+      mask !== 0 && ((network ^ destination) & mask & 0xffff_fffc) === 0
+    );
+    if (!taken) return [text(network + 1), text(network + 2)];
+  }
+  throw new ArgumentError("no network of 10.0.0.0/8 is free: choose one by --ip and --gateway");
+}
+
+/** A word in base 16 of the machine's byte order, as an address. */
+function hex(word: string): number {
+  const value = parseInt(word, 16);
+  return ((value & 0xff) << 24 | (value >> 8 & 0xff) << 16 | (value >> 16 & 0xff) << 8 |
+    value >>> 24) >>> 0;
+}
+
+function text(address: number): string {
+  return formatAddress(new Uint8Array([24, 16, 8, 0].map((shift) => address >>> shift & 0xff)));
+}

@@ -1,0 +1,376 @@
+/**
+ * Limits of containers: kept, said when they are reached, not changed from inside,
+ * and gone afterwards. Everything happens in cgroups below our own, of whatever
+ * versions this machine has.
+ */
+import { emit } from "../mod.ts";
+import { findHierarchies } from "../sandbox/cgroup/hierarchies.ts";
+import { containerPlan } from "../sandbox/container/plan.ts";
+import { supportedConfig } from "../sandbox/container/supported.ts";
+import { isControl, type Plan, type Step } from "../ffi/plan/step.ts";
+import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
+import {
+  denspaceRun,
+  makeRoot,
+  output,
+  type Result,
+  scratch,
+  spawn,
+  test,
+  until,
+  USER,
+} from "./container.ts";
+
+const place = scratch();
+const root = makeRoot(`${place.path}/root`);
+Deno.test.afterAll(() => place[Symbol.dispose]());
+
+const HIERARCHIES = findHierarchies();
+const VERSION_2 = HIERARCHIES.some(({ version, controllers }) =>
+  version === 2 && controllers.includes("memory")
+);
+let count = 0;
+
+/** Cgroups of a test below our own, in each hierarchy; nothing may be left in them. */
+function parent(owner = 0): { name: string; directories: string[] } & Disposable {
+  const name = `test-${Deno.pid}-${count++}`;
+  const directories = HIERARCHIES.map(({ own }) => `${own}/${name}`);
+  HIERARCHIES.forEach(({ own, controllers, version }, i) => {
+    Deno.mkdirSync(directories[i]!);
+    if (version === 1 && controllers.includes("cpuset")) {
+      for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+        Deno.writeTextFileSync(
+          `${directories[i]}/${file}`,
+          Deno.readTextFileSync(`${own}/${file}`),
+        );
+      }
+    }
+    if (version === 2) {
+      const all = controllers.map((controller) => `+${controller}`).join(" ");
+      Deno.writeTextFileSync(`${own}/cgroup.subtree_control`, all);
+    }
+    if (owner === 0) return;
+    for (const file of ["", "/cgroup.procs", "/cgroup.subtree_control"]) {
+      if (exists(directories[i] + file)) Deno.chownSync(directories[i] + file, owner, owner);
+    }
+  });
+  return {
+    name,
+    directories,
+    [Symbol.dispose]: () => {
+      const left = directories.flatMap(below);
+      for (const directory of [...left, ...directories]) Deno.removeSync(directory);
+      assertEquals(left, [], "cgroups are left");
+    },
+  };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The cgroups in a cgroup. */
+function below(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].filter(({ isDirectory }) => isDirectory)
+    .map(({ name }) => `${directory}/${name}`);
+}
+
+/** Runs a script in a container with these options, in cgroups of its own. */
+async function limited(
+  options: readonly string[],
+  script: string,
+  parentName: string,
+): Promise<Result> {
+  const args = ["--rootfs", root, "--cgroup-parent", parentName, ...options, "--"];
+  return await output(denspaceRun(...args, "sh", "-c", script));
+}
+
+function rootTest(name: string, fn: () => Promise<void>, lacks?: string): void {
+  if (lacks === undefined) test(name, fn, ["root"]);
+  else Deno.test({ name: `root: ${name} (needs ${lacks})`, ignore: true, fn });
+}
+
+rootTest("a memory limit kills what exceeds it, and that is said", async () => {
+  using own = parent();
+  const script = "head -c 200m /dev/zero | tail -c 150m | wc -c";
+  const { stderr } = await limited(["--memory", "40m"], script, own.name);
+  assertMatch(
+    stderr,
+    /denspace run: the memory limit of 41943040 bytes was reached: processes killed: [1-9]/,
+  );
+  const alone = await limited(["--memory", "40m"], "exec tail -c 150m /dev/zero", own.name);
+  assertEquals([alone.code, alone.signal], [137, "SIGKILL"]);
+  const enough = await limited(
+    ["--memory", "400m"],
+    "head -c 20m /dev/zero | tail -c 9m | wc -c",
+    own.name,
+  );
+  assertEquals([enough.stdout, enough.stderr], ["9437184\n", ""]);
+});
+
+rootTest("a limit of processes stops a fork bomb, and that is said", async () => {
+  using own = parent();
+  const bomb = "bomb() { bomb & bomb & }; bomb 2>/dev/null; sleep 0.2; ls -d /proc/[0-9]* | wc -l";
+  const { stdout, stderr } = await limited(["--pids-limit", "30"], bomb, own.name);
+  const said = /denspace run: the limit of 30 processes was reached: forks that failed: [1-9]/;
+  assertMatch(stderr, said);
+  assert(Number(stdout.trim() || 0) <= 30, stdout);
+});
+
+rootTest("a limit of the processors is kept", async () => {
+  using own = parent();
+  const statistics = "cat /sys/fs/cgroup/cpu/cpu.stat /sys/fs/cgroup/cpu.stat 2>/dev/null";
+  const work = "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; times";
+  const start = performance.now();
+  const { stdout } = await limited(["--cpus", "0.2"], `${work}; ${statistics}`, own.name);
+  const passed = (performance.now() - start) / 1000;
+  assertMatch(stdout, /^nr_throttled [1-9]/m);
+  const [, minutes, seconds] = /^(\d+)m([\d.]+)s/.exec(stdout)!;
+  const used = Number(minutes) * 60 + Number(seconds);
+  assert(used < passed / 2, `${used} s of ${passed} s`);
+  const free = await limited(["--cpu-shares", "512"], `${work}; ${statistics}`, own.name);
+  assert(!/^nr_throttled [1-9]/m.test(free.stdout), free.stdout);
+});
+
+rootTest("a container stays on its processors", async () => {
+  using own = parent();
+  const { stdout } = await limited(
+    ["--cpuset", "0"],
+    "grep Cpus_allowed_list /proc/self/status",
+    own.name,
+  );
+  assertEquals(stdout, "Cpus_allowed_list:\t0\n");
+});
+
+/** A disk to which a container may write, and the options for that. */
+function disk(): { device: string; options: string[]; file: string } | undefined {
+  const { dev } = Deno.statSync(place.path);
+  const [major, minor] = [dev >> 8 & 0xfff, dev & 0xff | dev >> 12 & 0xfff00];
+  let device = `/sys/dev/block/${major}:${minor}`;
+  if (exists(device)) {
+    if (exists(`${device}/partition`)) device += "/.."; // limits are those of whole disks
+    const name = /^DEVNAME=(.*)$/m.exec(Deno.readTextFileSync(`${device}/uevent`))![1]!;
+    const data = `${place.path}/data`;
+    Deno.mkdirSync(data, { recursive: true });
+    return { device: `/dev/${name}`, options: ["-v", `${data}:/data`], file: "/data/file" };
+  }
+  try {
+    new Deno.Command("modprobe", { args: ["null_blk"] }).outputSync();
+  } catch {
+    // there is no such command
+  }
+  const nothing = "/dev/nullb0";
+  return exists(nothing)
+    ? { device: nothing, options: ["--device", nothing], file: nothing }
+    : undefined;
+}
+
+const DISK = Deno.uid() === 0 ? disk() : undefined;
+
+rootTest("a limit of a disk slows what is written to it", async () => {
+  using own = parent();
+  const { device, options, file } = DISK!;
+  const write = `dd if=/dev/zero of=${file} bs=256k count=8 oflag=direct conv=notrunc 2>&1`;
+  const script = `cat /proc/uptime; ${write} && cat /proc/uptime`;
+  const { stdout, stderr } = await limited(
+    ["--io-max", `${device}:wbps=1m`, ...options],
+    script,
+    own.name,
+  );
+  const times = [...stdout.matchAll(/^([\d.]+) [\d.]+$/gm)].map(([, seconds]) => Number(seconds));
+  assertEquals([times.length, stderr], [2, ""], stdout);
+  assert(times[1]! - times[0]! > 1, stdout);
+}, DISK ? undefined : "a disk");
+
+rootTest("only the devices that are named can be used, and as is said", async () => {
+  using own = parent();
+  const script = `head -c 1 /dev/zero | wc -c; for i in 1 2; do
+    (exec 3</dev/kmsg) && echo read; (exec 3>/dev/kmsg) && echo write; done 2>&1`;
+  const kmsg = ["-v", "/dev/kmsg:/dev/kmsg"];
+  const free = await limited(kmsg, script, own.name);
+  assertEquals(free.stdout, "1\nread\nwrite\nread\nwrite\n");
+  const { stdout } = await limited(["--device", "/dev/kmsg:r"], script, own.name);
+  assertEquals(
+    stdout.replaceAll(/^sh: .*: (Operation not permitted)$/gm, "$1"),
+    "1\nread\nOperation not permitted\nread\nOperation not permitted\n",
+  );
+  const none = await limited([...kmsg, "--device", "/dev/null"], script, own.name);
+  assert(!/^(read|write)$/m.test(none.stdout), none.stdout);
+});
+
+rootTest("a container sees its own cgroups only, and can change none of it", async () => {
+  using own = parent();
+  const script = `cat /proc/self/cgroup
+    for file in memory/memory.limit_in_bytes memory.max memory/cgroup.procs cgroup.procs; do
+      [ -e /sys/fs/cgroup/$file ] && echo 0 >/sys/fs/cgroup/$file && echo changed $file
+    done; mkdir /sys/fs/cgroup/x /sys/fs/cgroup/memory/x; mount -o remount,rw /sys/fs/cgroup`;
+  const { stdout } = await limited(["--memory", "64m"], script, own.name);
+  assert(!stdout.includes("changed") && !stdout.includes("denspace"), stdout);
+  assertMatch(stdout, VERSION_2 ? /^0::\/$/m : /^\d+:memory:\/$/m);
+});
+
+rootTest(
+  "the limits are those that the kernel has, and the supervisor is not in them",
+  async () => {
+    using own = parent();
+    const args = ["--rootfs", root, "--cgroup-parent", own.name, "--memory", "64m", "--"];
+    const child = spawn(denspaceRun(...args, "sleep", "600"));
+    const made = await until(() => {
+      const [found] = own.directories.flatMap(below);
+      const limit = found &&
+        ["memory.max", "memory.limit_in_bytes"].map((file) => `${found}/${file}`).find(exists);
+      return limit &&
+        Deno.readTextFileSync(`${found}/cgroup.procs`).trim().split("\n").length === 1 && found;
+    }, "the container runs");
+    const file = VERSION_2 ? "memory.max" : "memory.limit_in_bytes";
+    assertEquals(Deno.readTextFileSync(`${made}/${file}`), "67108864\n");
+    assert(!Deno.readTextFileSync(`${made}/cgroup.procs`).split("\n").includes(`${child.pid}`));
+    child.kill("SIGTERM"); // process 1 ignores it
+    child.kill("SIGKILL");
+    await child.output();
+    // Nobody is left to remove it: see gc.
+    await until(() => {
+      try {
+        Deno.removeSync(made);
+        return true;
+      } catch {
+        return false;
+      }
+    }, "the cgroup is empty");
+  },
+);
+
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+  rootTest(`a container that ${signal} ends leaves no cgroup`, async () => {
+    using own = parent();
+    const args = ["--init", "--rootfs", root, "--cgroup-parent", own.name, "--memory", "64m"];
+    const child = spawn(denspaceRun(...args, "--", "sh", "-c", "echo started; exec sleep 600"));
+    const reader = child.stdout.getReader();
+    await reader.read();
+    reader.releaseLock();
+    child.kill(signal);
+    const { signal: end } = await child.output();
+    assertEquals(end, signal);
+  });
+}
+
+rootTest("processes that outlive the program end with its cgroup", async () => {
+  using own = parent();
+  const script = "sleep 600 >/dev/null 2>&1 & sleep 600 >/dev/null 2>&1 & echo $!";
+  const { stdout, code } = await limited(["--pid", "host", "--pids-limit", "20"], script, own.name);
+  assertEquals(code, 0);
+  // It may be a zombie for a while: that is up to process 1 of the machine.
+  const status = `/proc/${stdout.trim()}/status`;
+  assert(!exists(status) || /^State:\tZ/m.test(Deno.readTextFileSync(status)));
+});
+
+rootTest("what can't be had is one line, before anything is made", async () => {
+  using own = parent();
+  const fails = async (options: string[], expected: RegExp): Promise<void> => {
+    const { stdout, stderr, code } = await limited(options, "echo started", own.name);
+    assertEquals([code, stdout], [1, ""], stderr);
+    assertMatch(stderr, expected);
+  };
+  await fails(["--memory", "64x"], /^denspace run: no size such as 64m: '64x'\n/);
+  await fails(["--memory-swap", "1g"], /it needs --memory\n/);
+  await fails(["--cpus", "0"], /^denspace run: no number of processors, at least 0\.01: '0'\n/);
+  await fails(["--pids-limit", "x"], /processes are 1 to \d+: 'x'\n/);
+  await fails(["--io-max", "/dev/null:rbps=1"], /^denspace run: no block device: '\/dev\/null'\n/);
+  await fails(["--io-max", "/dev/null:x=1"], /no device:rbps=/);
+  await fails(["--device", "/etc/passwd"], /no device: '\/etc\/passwd'\n/);
+  await fails(["--cpuset", "9999"], /^denspace run: cannot set cpuset\.cpus to '9999': /);
+  await fails(["--cpuset", "x"], /^denspace run: linux\.resources\.cpu\.cpus is no list: x\n/);
+  const { stderr } = await limited(["--memory", "64m"], "true", `${own.name}/nowhere`);
+  assertMatch(
+    stderr,
+    /^denspace run: cannot make the cgroup \/.*\/nowhere\/denspace-\w+: No such file or directory\n$/,
+  );
+});
+
+/** Runs a script as an ordinary user, who is in these cgroups from the start. */
+async function asUser(
+  directories: readonly string[],
+  options: readonly string[],
+  script: string,
+): Promise<Result> {
+  const enter = directories.map((directory) => `echo 0 >'${directory}/cgroup.procs' &&`).join(" ");
+  const user = `exec setpriv --reuid ${USER} --regid ${USER} --clear-groups "$@"`;
+  const command = denspaceRun("--rootfs", root, ...options, "--", "sh", "-c", script);
+  const env = { DENO_DIR: userCache() };
+  return await output(["sh", "-c", `${enter} ${user}`, "sh", ...command], { env });
+}
+
+function userCache(): string {
+  const path = `${place.path}/cache`;
+  Deno.mkdirSync(path, { recursive: true });
+  Deno.chmodSync(path, 0o777);
+  return path;
+}
+
+rootTest(
+  "an ordinary user has limits in a cgroup of his own, else it is said how to get one",
+  async () => {
+    using own = parent(USER);
+    const script = "head -c 200m /dev/zero | tail -c 150m | wc -c";
+    const limits = ["--memory", "40m", "--pids-limit", "30"];
+    const { stderr } = await asUser(own.directories, limits, script);
+    assertMatch(
+      stderr,
+      /denspace run: the memory limit of 41943040 bytes was reached: processes killed: [1-9]/,
+    );
+    const refused = await asUser([], limits, "echo started");
+    assertEquals([refused.code, refused.stdout], [1, ""]);
+    assertMatch(
+      refused.stderr,
+      /^denspace run: cannot make the cgroup .*: Permission denied\ndenspace run: this cgroup is not yours: .*--cgroup-parent.*\n$/,
+    );
+  },
+);
+
+// Failures -------------------------------------------------------------------
+
+/** A step that fails as this one does when the kernel refuses it. */
+function failing({ op, args: _args, ...rest }: Step): Step {
+  const note = { ...rest.note, message: rest.note.message ?? op };
+  const EPERM = 1;
+  return rest.note.accept?.includes(EPERM)
+    ? { ...rest, op: "sub", args: [0, EPERM], note }
+    : { ...rest, op: "raise", args: [EPERM], note };
+}
+
+rootTest("whichever step fails, nothing is left", async () => {
+  using own = parent();
+  const printed = await output(
+    denspaceRun(
+      ...["--print-config", "--rootfs", root, "--cgroup-parent", own.name, "--memory", "64m"],
+      ...["--pids-limit", "30", "--cpus", "1", "--", "true"],
+    ),
+  );
+  const plan: Plan = containerPlan(supportedConfig(JSON.parse(printed.stdout)), { name: "test" });
+  const file = `${place.path}/plan`;
+  for (const [i, step] of plan.steps.entries()) {
+    if (isControl(step.op) && step.op !== "raise" || step.op === "exit_group") continue;
+    emit({ ...plan, steps: plan.steps.with(i, failing(step)) }, file);
+    const { stderr, code } = await output([file]);
+    const what = `step ${i}, ${step.op}: ${step.note.message ?? ""}`;
+    const left = own.directories.flatMap(below);
+    if (step.op === "unlinkat") {
+      // What can't be removed is said, and removed here.
+      if (left.length > 0) {
+        assertMatch(
+          stderr,
+          /^test: cannot remove the cgroup \/.*: Operation not permitted\n/,
+          what,
+        );
+      }
+      for (const directory of left) Deno.removeSync(directory);
+    } else {
+      assertEquals(left, [], `${what}: ${code} ${stderr}`);
+    }
+  }
+});
