@@ -3,7 +3,7 @@
  * calls, and what stays in memory meanwhile, beside what does the same without
  * Deno.
  *
- *     deno task bench [--rounds 40] [--json]
+ *     deno task bench [--rounds 40] [--json] [--plot FILE.svg]
  *
  * The compiled program is `dist/denspace`, or made with the runtime that
  * DENORT_BIN names; without either it is left out.
@@ -36,6 +36,7 @@ import {
 } from "../mod.ts";
 import { compile, CompileError } from "./compile.ts";
 import { RUN } from "./bundle.ts";
+import { plot } from "./plot.ts";
 import { fromFileUrl, parseArgs } from "./std.ts";
 
 const WARM_UP = 3;
@@ -413,8 +414,31 @@ function table(title: string, rows: readonly Row[]): void {
   }
 }
 
+/** The measured times as a picture. */
+function drawn(tables: Readonly<Record<string, Row[]>>, rounds: number): string {
+  const measured = Object.entries(tables).map(([title, rows]) =>
+    [
+      title,
+      rows.flatMap(({ command, "median ms": milliseconds, ratio, target }) =>
+        typeof milliseconds !== "number" || typeof ratio !== "number" ? [] : [{
+          name: String(command),
+          milliseconds,
+          ratio,
+          target: typeof target === "number" ? target : undefined,
+        }]
+      ),
+    ] as const
+  );
+  const versions = `Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}`;
+  return plot(Object.fromEntries(measured), `Medians of ${rounds} runs in turn; ${versions}`);
+}
+
 async function main(args: string[]): Promise<void> {
-  const { rounds, json } = parseArgs(args, { boolean: ["json"], default: { rounds: 40 } });
+  const { rounds, json, plot: picture } = parseArgs(args, {
+    boolean: ["json"],
+    string: ["plot"],
+    default: { rounds: 40 },
+  });
   const directory = Deno.makeTempDirSync({ prefix: "denspace-bench-" });
   const waiters: Waiter[] = [];
   const start = async (...argv: string[]): Promise<Waiter | undefined> => {
@@ -424,6 +448,9 @@ async function main(args: string[]): Promise<void> {
   };
   try {
     const bundled = [Deno.execPath(), ...RUN, makeBundle(directory)];
+    // What Deno keeps for the next start lies in databases that one process at a time
+    // can write to: what else runs here must not be in the way.
+    Deno.env.set("DENO_DIR", `${directory}/deno`);
     const sources = [...DENO, "--allow-ffi", `${project}commands/main.ts`];
     const real = await start("/usr/bin/unshare", ...UNSHARE);
     const ours = (await start(...bundled, "unshare", ...UNSHARE))!;
@@ -444,6 +471,7 @@ async function main(args: string[]): Promise<void> {
     const tables: Record<string, Row[]> = Object.fromEntries(
       groups.map((group) => [group.title, timesOf(group, times, directory)]),
     );
+    if (picture) Deno.writeTextFileSync(String(picture), drawn(tables, Number(rounds)));
     tables["memory while the program runs"] = [
       memoryOf("unshare of util-linux", real),
       memoryOf("unshare, ours", ours, RESIDENT),
