@@ -27,7 +27,10 @@ Deno.test.beforeAll(async () => {
   world = await startWorld(DIRECTORY);
   Deno.writeTextFileSync(`${DIRECTORY}/pid`, `${world.pid}`);
 });
-Deno.test.afterAll(async () => await world?.end());
+Deno.test.afterAll(async () => {
+  if (world) await world.end();
+  else Deno.removeSync(DIRECTORY, { recursive: true });
+});
 
 /** Runs what follows it in the world; `{user}`, `{net}` ... in it are namespaces there. */
 function inWorld(account: Account = "root"): string[] {
