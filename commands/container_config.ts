@@ -4,13 +4,24 @@
  * @module
  */
 import { decode } from "../ffi/bytes.ts";
+import { capget } from "../ffi/capability.ts";
+import { CAPABILITIES, type CapabilityName } from "../ffi/constants/capability.ts";
 import { RLIMITS } from "../ffi/constants/resource.ts";
 import { SyscallError } from "../ffi/errno.ts";
 import { readFile } from "../ffi/file.ts";
 import { statx } from "../ffi/stat.ts";
 import { getegid, geteuid } from "../ffi/unistd.ts";
-import { DIE_WITH_PARENT, DIFF, INIT, LAYERS, TIMEOUT } from "../sandbox/container/annotations.ts";
 import {
+  DIE_WITH_PARENT,
+  DIFF,
+  INIT,
+  LANDLOCK,
+  LAYERS,
+  TIMEOUT,
+} from "../sandbox/container/annotations.ts";
+import {
+  CAPABILITIES_OF_ROOT,
+  capabilitySets,
   defaultMounts,
   MASKED_PATHS,
   OCI_VERSION,
@@ -24,6 +35,10 @@ import type {
   Process,
   Rlimit,
 } from "../sandbox/container/oci.ts";
+import type { Capabilities } from "../sandbox/privileges.ts";
+import { defaultSeccomp } from "../sandbox/seccomp/default.ts";
+import { parseProfile, resolveProfile, type Seccomp } from "../sandbox/seccomp/profile.ts";
+import { kernelRelease } from "../sandbox/target.ts";
 import { findGroup, findUser, type RootUser } from "../sandbox/container/users.ts";
 import { parseRange, subordinateIds } from "../sandbox/idranges.ts";
 import { NAMESPACES } from "../sandbox/namespaces.ts";
@@ -67,6 +82,7 @@ export function configOf(want: Wanted): Config {
     ...(want.diff && { [DIFF]: "true" }),
     ...(want.init && { [INIT]: "true" }),
     ...(want.timeout !== undefined && { [TIMEOUT]: want.timeout }),
+    ...(want.landlock.length > 0 && { [LANDLOCK]: want.landlock.join() }),
     ...(want.dieWithParent && { [DIE_WITH_PARENT]: "true" }),
     ...networkOf(want),
   };
@@ -85,9 +101,11 @@ export function configOf(want: Wanted): Config {
     : wanted;
   const { monotonic, boottime } = want.clocks;
   const resources = resourcesOf(want.limits);
+  const capabilities = capabilitiesOf(want, user, find("user") !== undefined);
+  const seccomp = seccompOf(want, capabilities?.bounding ?? []);
   return {
     ociVersion: OCI_VERSION,
-    process: processOf(want, user, maps, copy),
+    process: processOf(want, user, maps, copy, capabilities),
     root: { path: root, readonly: ownMounts && !copy && !want.writable && layers === undefined },
     ...(want.hostname !== undefined && { hostname: want.hostname }),
     ...(want.domainname !== undefined && { domainname: want.domainname }),
@@ -104,7 +122,9 @@ export function configOf(want: Wanted): Config {
       }),
       ...(resources && { resources }),
       ...(want.cgroupParent !== undefined && { cgroupsPath: cgroupBelow(want.cgroupParent) }),
-      ...(ownMounts && { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
+      ...(seccomp && { seccomp }),
+      ...(ownMounts && !want.privileged &&
+        { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
     },
   };
 }
@@ -254,9 +274,67 @@ function parseId(text: string): number {
   return id;
 }
 
+// Privileges ---------------------------------------------------------------
+
+/** What is left of root's rights; nothing is said of them where there are none to take. */
+function capabilitiesOf(
+  { capAdd, capDrop, privileged }: Wanted,
+  { uid }: Whose,
+  inUserNamespace: boolean,
+): Capabilities | undefined {
+  const { permitted } = capget();
+  if (!inUserNamespace && permitted === 0n) {
+    if (capAdd.length === 0 && !privileged) return undefined;
+    throw new ArgumentError("--cap-add and --privileged need root, or a user namespace");
+  }
+  const all = (Object.keys(CAPABILITIES) as CapabilityName[]).filter((name) =>
+    inUserNamespace || permitted & 1n << BigInt(CAPABILITIES[name])
+  );
+  const isAll = (name: string): boolean => name.toUpperCase() === "ALL";
+  const [added, dropped] = [capAdd, capDrop].map((names) =>
+    names.filter((name) => !isAll(name)).map(parseCapability)
+  ) as [CapabilityName[], CapabilityName[]];
+  const missing = added.find((name) => !all.includes(name));
+  if (missing) throw new ArgumentError(`--cap-add=${missing}: this process has not got it itself`);
+  const asked = capAdd.some(isAll) ? all : added;
+  const usual = privileged ? all : capDrop.some(isAll) ? [] : CAPABILITIES_OF_ROOT;
+  const possible = all.filter((name) =>
+    (usual.includes(name) || asked.includes(name)) && !dropped.includes(name)
+  );
+  return capabilitySets(uid, possible, asked);
+}
+
+function parseCapability(text: string): CapabilityName {
+  const name = text.toUpperCase().replace(/^(CAP_)?/, "CAP_");
+  if (Object.hasOwn(CAPABILITIES, name)) return name as CapabilityName;
+  throw new ArgumentError(`no capability '${text}'`);
+}
+
+function seccompOf(
+  { seccomp, privileged }: Wanted,
+  capabilities: readonly string[],
+): Seccomp | undefined {
+  if (seccomp === "unconfined" || (seccomp === undefined && privileged)) return undefined;
+  const where = { arch: Deno.build.arch, kernel: kernelRelease(), capabilities };
+  if (seccomp === undefined) return defaultSeccomp(where);
+  const text = decode(readFile(seccomp));
+  try {
+    return resolveProfile(parseProfile(text), where);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ArgumentError(`${seccomp}: ${error.message}`);
+  }
+}
+
 // The program --------------------------------------------------------------
 
-function processOf(want: Wanted, user: Whose, maps: Maps | undefined, copy: boolean): Process {
+function processOf(
+  want: Wanted,
+  user: Whose,
+  maps: Maps | undefined,
+  copy: boolean,
+  capabilities: Capabilities | undefined,
+): Process {
   const root = copy ? "/" : realPath(want.rootfs!);
   const oneId = maps && maps.groups.length === 1 && maps.groups[0]!.size === 1;
   if (oneId && want.groups.length > 0) {
@@ -276,7 +354,8 @@ function processOf(want: Wanted, user: Whose, maps: Maps | undefined, copy: bool
       ...(groups.length > 0 && { additionalGids: groups }),
     },
     ...(want.ulimits.length > 0 && { rlimits: want.ulimits.map(parseUlimit) }),
-    noNewPrivileges: true,
+    ...(capabilities && { capabilities }),
+    noNewPrivileges: !want.privileged,
     ...(want.tty && { terminal: true }),
   };
 }

@@ -237,6 +237,42 @@ export const CONTAINER_OPTIONS = [
   },
   { name: "umask", argument: "required", value: "mode", help: "file mode creation mask (022)" },
   {
+    name: "cap-add",
+    argument: "required",
+    value: "capability|ALL",
+    help: "a capability beside the usual ones, for another user than root, too; may be repeated",
+  },
+  {
+    name: "cap-drop",
+    argument: "required",
+    value: "capability|ALL",
+    help: "a capability that the container can't have, may be repeated",
+  },
+  {
+    name: "privileged",
+    argument: "none",
+    help: "keep all capabilities, with no filter of system calls and nothing of /proc hidden",
+  },
+  {
+    name: "seccomp",
+    argument: "required",
+    value: "file|unconfined",
+    complete: "file",
+    help: "filter of system calls, in the format of container engines, or none",
+  },
+  {
+    name: "landlock",
+    argument: "required",
+    value: "ro:path,rw:path,bind:port,connect:port,scope:...",
+    help:
+      "grant no other files, TCP ports (none), signals or abstract-unix-sockets; may be repeated",
+  },
+  {
+    name: "no-namespaces",
+    argument: "none",
+    help: "share all namespaces and the root with the machine",
+  },
+  {
     name: "interactive",
     short: "i",
     argument: "none",
@@ -269,6 +305,18 @@ export type NamespaceOption =
   | "mntns"
   | "userns";
 
+/** All of them. */
+const SHARED: readonly NamespaceOption[] = [
+  "pid",
+  "net",
+  "ipc",
+  "uts",
+  "cgroupns",
+  "time",
+  "mntns",
+  "userns",
+];
+
 /** What a command line says. */
 export interface Wanted {
   /** What is shown, instead of running anything. */
@@ -298,6 +346,11 @@ export interface Wanted {
   readonly limits: Limits;
   cgroupParent?: string;
   readonly network: { ips: string[]; gateways: string[]; bridge?: string; rate?: string };
+  readonly capAdd: string[];
+  readonly capDrop: string[];
+  privileged: boolean;
+  seccomp?: string;
+  readonly landlock: string[];
   tty: boolean;
   init: boolean;
   timeout?: string;
@@ -323,6 +376,10 @@ export function parseContainer(args: readonly string[]): Wanted {
     ulimits: [],
     limits: { ioMax: [], devices: [] },
     network: { ips: [], gateways: [] },
+    capAdd: [],
+    capDrop: [],
+    privileged: false,
+    landlock: [],
     tty: false,
     init: false,
     dieWithParent: false,
@@ -348,10 +405,12 @@ export function parseContainer(args: readonly string[]): Wanted {
       case "user":
       case "workdir":
       case "umask":
+      case "seccomp":
       case "timeout":
         want[option.name] = option.value;
         break;
       case "writable":
+      case "privileged":
       case "diff":
       case "init":
       case "tty":
@@ -429,6 +488,18 @@ export function parseContainer(args: readonly string[]): Wanted {
         break;
       case "net-rate":
         want.network.rate = option.value;
+        break;
+      case "cap-add":
+        want.capAdd.push(option.value);
+        break;
+      case "cap-drop":
+        want.capDrop.push(option.value);
+        break;
+      case "landlock":
+        want.landlock.push(option.value);
+        break;
+      case "no-namespaces":
+        for (const name of SHARED) want.namespaces[name] ??= "host";
         break;
       case "interactive":
         break;

@@ -28,6 +28,9 @@ export const NETWORK_BRIDGE = "denspace.network.bridge";
 /** How much can be sent, and how much received, such as `10mbit:64k`. */
 export const NETWORK_RATE = "denspace.network.rate";
 
+/** What is granted by Landlock, in the words of `parseLandlock`: the specification has no field for it. */
+export const LANDLOCK = "denspace.landlock";
+
 /** All of them. */
 export const ANNOTATIONS: readonly string[] = [
   LAYERS,
@@ -41,4 +44,5 @@ export const ANNOTATIONS: readonly string[] = [
   NETWORK_GATEWAYS,
   NETWORK_BRIDGE,
   NETWORK_RATE,
+  LANDLOCK,
 ];

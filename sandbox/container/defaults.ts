@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { CapabilityName } from "../../ffi/constants/capability.ts";
+import type { Capabilities } from "../privileges.ts";
 import type { Mount, NamespaceType } from "./oci.ts";
 
 /** The version of the specification that a configuration has. */
@@ -32,6 +34,36 @@ export const READONLY_PATHS: readonly string[] = [
   "/proc/sys",
   "/proc/sysrq-trigger",
 ];
+
+/** What root may do in a container, as container engines have it: all that does not reach the machine. */
+export const CAPABILITIES_OF_ROOT: readonly CapabilityName[] = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SETFCAP",
+  "CAP_SETGID",
+  "CAP_SETPCAP",
+  "CAP_SETUID",
+  "CAP_SYS_CHROOT",
+];
+
+/**
+ * The capability sets of a program, of which a list is what the container can have.
+ * Root has them all; another user has those that are asked for, which takes that
+ * they are inheritable and ambient. Else nothing is.
+ */
+export function capabilitySets(
+  uid: number,
+  possible: readonly CapabilityName[],
+  asked: readonly CapabilityName[],
+): Capabilities {
+  if (uid === 0) return { bounding: possible, effective: possible, permitted: possible };
+  const own = possible.filter((name) => asked.includes(name));
+  return { bounding: possible, effective: own, permitted: own, inheritable: own, ambient: own };
+}
 
 const SAFE = ["nosuid", "noexec", "nodev"];
 /** The group of terminals, which exists nearly everywhere. */

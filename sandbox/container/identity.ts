@@ -20,11 +20,12 @@ export function becomeRoot(p: Builder, { ids, joined }: Container): void {
 }
 
 /** Becomes the user whose program it is. */
-export function becomeUser(p: Builder, { process, inUserNamespace }: Container): void {
+export function becomeUser(p: Builder, { process, inUserNamespace, ordinary }: Container): void {
   const { uid, gid, additionalGids = [] } = process.user;
-  // An ordinary user's namespace may have no group to set, and none to drop.
+  // An ordinary user has no right to, and a namespace of such may have no group to set, and none
+  // to drop.
   if (additionalGids.length > 0) setGroups(p, additionalGids);
-  else dropGroups(p, inUserNamespace ? { accept: [EPERM] } : {});
+  else dropGroups(p, inUserNamespace || ordinary ? { accept: [EPERM] } : {});
   changeGroup(p, gid, { message: `cannot become group ${gid}` });
   changeUser(p, uid, { message: `cannot become user ${uid}` });
 }

@@ -6,6 +6,8 @@
  *
  * @module
  */
+import type { Capabilities } from "../privileges.ts";
+import type { Seccomp } from "../seccomp/profile.ts";
 
 /** A container: `config.json` of a bundle. */
 export interface Config {
@@ -83,20 +85,6 @@ export interface Rlimit {
   readonly soft: number;
   /** Up to which that one may be raised. */
   readonly hard: number;
-}
-
-/** Sets of capabilities, each a list of names such as `CAP_KILL`. */
-export interface Capabilities {
-  /** What may be had at all. */
-  readonly bounding?: readonly string[];
-  /** What is checked. */
-  readonly effective?: readonly string[];
-  /** What a program with such file capabilities inherits. */
-  readonly inheritable?: readonly string[];
-  /** What may be made effective. */
-  readonly permitted?: readonly string[];
-  /** What any program inherits. */
-  readonly ambient?: readonly string[];
 }
 
 /** See sched_setattr(2). */
@@ -361,32 +349,4 @@ export interface IntelRdt {
   readonly memBwSchema?: string;
   /** Whether it is measured. */
   readonly enableMonitoring?: boolean;
-}
-
-/** A filter of system calls, see seccomp(2). */
-export interface Seccomp {
-  /** What becomes of calls that no rule names. */
-  readonly defaultAction: string;
-  /** The errno of that. */
-  readonly defaultErrnoRet?: number;
-  /** Architectures, such as `SCMP_ARCH_X86_64`. */
-  readonly architectures?: readonly string[];
-  /** Such as `SECCOMP_FILTER_FLAG_LOG`. */
-  readonly flags?: readonly string[];
-  /** The socket of who answers for the kernel. */
-  readonly listenerPath?: string;
-  /** What it is told. */
-  readonly listenerMetadata?: string;
-  /** The rules. */
-  readonly syscalls?: readonly {
-    readonly names: readonly string[];
-    readonly action: string;
-    readonly errnoRet?: number;
-    readonly args?: readonly {
-      readonly index: number;
-      readonly value: number;
-      readonly valueTwo?: number;
-      readonly op: string;
-    }[];
-  }[];
 }

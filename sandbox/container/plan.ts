@@ -7,19 +7,22 @@ import { encode } from "../../ffi/bytes.ts";
 import { EINVAL } from "../../ffi/constants/errno.ts";
 import { type Builder, plan } from "../../ffi/plan/builder.ts";
 import { execvp } from "../../ffi/plan/execvp.ts";
+import { host } from "../../ffi/plan/host.ts";
 import type { Cell, Plan } from "../../ffi/plan/step.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { nameDomain, nameHost } from "../hostname.ts";
 import { passDescriptors } from "../inherit.ts";
 import { open } from "../descriptors.ts";
 import { missingKind, NEEDS } from "../kernel.ts";
+import { requireLandlock, restrict } from "../landlock.ts";
 import { raiseLoopback } from "../loopback.ts";
 import { setPropagation } from "../mounts.ts";
 import { setUpVeth } from "../network/veth.ts";
-import { noNewPrivileges } from "../privileges.ts";
+import { boundCapabilities, noNewPrivileges, setCapabilities } from "../privileges.ts";
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
 import { limitResource, type ResourceLimit } from "../rlimits.ts";
+import { installFilter, makeFilter } from "../seccomp/filter.ts";
 import { forbidTyping } from "../typing.ts";
 import { setClocks } from "../time.ts";
 import { dieWithParent, restoreMask } from "../waiter.ts";
@@ -65,7 +68,9 @@ export function containerPlan(
   { name = "denspace", machine = thisMachine(), command }: ContainerOptions = {},
 ): Plan {
   const container = resolve(config, machine);
-  const { made, init, timeout, process } = container;
+  const { made, init, timeout, process, landlock } = container;
+  const { capabilities } = process;
+  const filter = config.linux?.seccomp && makeFilter(config.linux.seccomp, host().name);
   const ranges = container.ids && "ranges" in container.ids;
   if (container.diff && !command) throw new RangeError("nobody is there to say what was changed");
   const ownsMounts = made.has("mount");
@@ -76,6 +81,7 @@ export function containerPlan(
       missingKind(made, EINVAL),
       ...(made.has("user") ? [NO_MORE_USER_NAMESPACES, USER_NAMESPACES_REFUSED] : []),
     ]);
+    const abi = landlock && requireLandlock(p, landlock);
     if (container.dieWithParent) dieWithStarter(p);
     const supervisor = becomeSupervisor(p, 3);
     const outside = outsideSteps(p, name, container);
@@ -109,15 +115,21 @@ export function containerPlan(
             for (const limit of process.rlimits ?? []) {
               limitResource(p, toLimit(limit));
             }
+            if (capabilities) boundCapabilities(p, capabilities);
+            if (process.noNewPrivileges) noNewPrivileges(p);
             if (!process.terminal) forbidTyping(p);
+            if (landlock) restrict(p, landlock, abi!);
+            // Without no_new_privs it takes what a change of ids may take away.
+            if (filter && !process.noNewPrivileges) installFilter(p, filter);
             becomeUser(p, container);
             // A change of ids clears the parent death signal.
             dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
             changeDirectory(p, process.cwd);
             setUmask(p, process.user.umask ?? 0o022);
-            if (process.noNewPrivileges) noNewPrivileges(p);
+            if (capabilities) setCapabilities(p, capabilities);
             passDescriptors(p, {});
             restoreMask(p, supervisor.mask);
+            if (filter && process.noNewPrivileges) installFilter(p, filter);
             runProgram(p, process);
           }),
         };

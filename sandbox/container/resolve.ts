@@ -8,7 +8,8 @@ import type { IdRanges } from "../idmap.ts";
 import type { IdRange } from "../idranges.ts";
 import { type Cgroup, layOutCgroup } from "../cgroup/layout.ts";
 import type { NamespaceName } from "../namespaces.ts";
-import { DIE_WITH_PARENT, DIFF, INIT, LAYERS, TIMEOUT } from "./annotations.ts";
+import { type Landlock, parseLandlock } from "../landlock.ts";
+import { DIE_WITH_PARENT, DIFF, INIT, LANDLOCK, LAYERS, TIMEOUT } from "./annotations.ts";
 import { cgroupMounts } from "./cgroups.ts";
 import { type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
@@ -32,6 +33,8 @@ export interface Container {
   readonly ids: Ids | undefined;
   /** Whether it is in a user namespace, of its own or not. */
   readonly inUserNamespace: boolean;
+  /** Whether it is run by an ordinary user. */
+  readonly ordinary: boolean;
   /** What is attached to the root, in this order. */
   readonly mounts: readonly (MountSpec | Layer)[];
   /** The root, unless it is a directory as it is. */
@@ -48,6 +51,8 @@ export interface Container {
   readonly diff: boolean;
   /** Whether it ends with what started it. */
   readonly dieWithParent: boolean;
+  /** What it is granted by Landlock. */
+  readonly landlock: Landlock | undefined;
   /** After how many seconds it is ended. */
   readonly timeout: number | undefined;
 }
@@ -87,7 +92,7 @@ export function resolve(config: Config, machine: Machine): Container {
   const specs = (config.mounts ?? [])
     .flatMap((mount) => mount.type === "cgroup" ? cgroupMounts(mount) : [mount])
     .map(mountSpec);
-  const { [LAYERS]: keep, [TIMEOUT]: timeout } = annotations;
+  const { [LAYERS]: keep, [TIMEOUT]: timeout, [LANDLOCK]: granted } = annotations;
   const layers = keep === undefined
     ? undefined
     : layersOf(config.root!.path, specs, process.cwd, machine, inUserNamespace);
@@ -98,6 +103,7 @@ export function resolve(config: Config, machine: Machine): Container {
     joined,
     ids: made.has("user") ? idsOf(linux.uidMappings, linux.gidMappings, machine) : undefined,
     inUserNamespace,
+    ordinary: machine.uid !== 0,
     layers,
     mounts: [
       ...layers?.layers.slice(1) ?? [],
@@ -109,6 +115,7 @@ export function resolve(config: Config, machine: Machine): Container {
     init: annotations[INIT] === "true",
     diff: annotations[DIFF] === "true",
     dieWithParent: annotations[DIE_WITH_PARENT] === "true",
+    landlock: granted === undefined ? undefined : parseLandlock(granted),
     timeout: timeout === undefined ? undefined : Number(timeout),
   };
 }

@@ -4,14 +4,18 @@
  *
  * @module
  */
+import { CAPABILITIES } from "../../ffi/constants/capability.ts";
 import { RLIMITS } from "../../ffi/constants/resource.ts";
+import { parseLandlock } from "../landlock.ts";
 import { parseAddress, parsePrefix } from "../network/address.ts";
 import { parseRate } from "../network/rate.ts";
+import { checkSeccomp } from "../seccomp/profile.ts";
 import {
   ANNOTATIONS,
   DIE_WITH_PARENT,
   DIFF,
   INIT,
+  LANDLOCK,
   LAYERS,
   NETWORK,
   NETWORK_ADDRESSES,
@@ -129,6 +133,7 @@ const ANNOTATION: Readonly<Record<string, Check>> = {
   [DIFF]: isTrue,
   [INIT]: isTrue,
   [DIE_WITH_PARENT]: isTrue,
+  [LANDLOCK]: parsed(parseLandlock),
   [TIMEOUT]: (value, path) => {
     if (!/^\d+(\.\d+)?$/.test(`${value}`) || !(Number(value) > 0)) {
       fail(path, "is no number of seconds");
@@ -167,6 +172,8 @@ const variable: Check = (value, path) => {
   if (!/^[^=]+=/s.test(value as string)) fail(path, `is no NAME=value: ${value}`);
 };
 
+const capabilities: Check = list(oneOf(Object.keys(CAPABILITIES)));
+
 const process: Check = object({
   cwd: absolute,
   args: list(text),
@@ -180,6 +187,13 @@ const process: Check = object({
     soft: integer(0, 2 ** 64),
     hard: integer(0, 2 ** 64),
   }, ["type", "soft", "hard"])),
+  capabilities: object({
+    bounding: capabilities,
+    effective: capabilities,
+    permitted: capabilities,
+    inheritable: capabilities,
+    ambient: capabilities,
+  }),
   noNewPrivileges: flag,
   terminal: flag,
   consoleSize: object({ height: integer(0, 0xffff), width: integer(0, 0xffff) }, [
@@ -270,6 +284,15 @@ const cgroupsPath: Check = (value, path) => {
   }
 };
 
+const seccomp: Check = (value, path) => {
+  try {
+    checkSeccomp(value, path);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(error.message);
+  }
+};
+
 const linux: Check = object({
   namespaces: list(object({
     type: oneOf(["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"]),
@@ -281,6 +304,7 @@ const linux: Check = object({
     if (name !== "monotonic" && name !== "boottime") fail(path, "is no clock of a time namespace");
     object({ secs: integer(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) })(value, path);
   }),
+  seccomp,
   rootfsPropagation: oneOf(["private", "slave", "shared", "unbindable"]),
   maskedPaths: list(absolute),
   readonlyPaths: list(absolute),

@@ -162,6 +162,17 @@ export function parseProfile(text: string): Profile {
   return value as Profile;
 }
 
+/**
+ * Checks a filter of the OCI runtime specification.
+ *
+ * @param value the filter
+ * @param place where it stands, for the message
+ * @throws {RangeError} for what is none, naming the field
+ */
+export function checkSeccomp(value: unknown, place: string): void {
+  checkFields(value, place, SECCOMP);
+}
+
 /** Says what is wrong with a value at a place, or nothing. */
 type Check = (value: unknown, place: string) => void;
 
@@ -247,20 +258,26 @@ const RULE: Fields = {
   names: list(text),
   action,
   errnoRet: errnoNumber,
-  errno: errnoName,
   args: list(fields(ARGUMENT)),
-  comment: text,
-  includes: fields(CONDITION),
-  excludes: fields(CONDITION),
 };
-const PROFILE: Fields = {
+const SECCOMP: Fields = {
   defaultAction: action,
   defaultErrnoRet: errnoNumber,
-  defaultErrno: errnoName,
   architectures: list(architecture),
-  archMap: list(fields({ architecture, subArchitectures: list(architecture) })),
   flags: list(matching(/^SECCOMP_FILTER_FLAG_(LOG|SPEC_ALLOW|TSYNC)$/, "a flag that is supported")),
   listenerPath: unsupported,
   listenerMetadata: unsupported,
   syscalls: list(fields(RULE)),
+};
+const PROFILE: Fields = {
+  ...SECCOMP,
+  defaultErrno: errnoName,
+  archMap: list(fields({ architecture, subArchitectures: list(architecture) })),
+  syscalls: list(fields({
+    ...RULE,
+    errno: errnoName,
+    comment: text,
+    includes: fields(CONDITION),
+    excludes: fields(CONDITION),
+  })),
 };
