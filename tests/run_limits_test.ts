@@ -191,10 +191,11 @@ rootTest("only the devices that are named can be used, and as is said", async ()
   using own = parent();
   const script = `head -c 1 /dev/zero | wc -c; for i in 1 2; do
     (exec 3</dev/kmsg) && echo read; (exec 3>/dev/kmsg) && echo write; done 2>&1`;
-  const kmsg = ["-v", "/dev/kmsg:/dev/kmsg"];
+  const syslog = ["--cap-add", "syslog"];
+  const kmsg = ["-v", "/dev/kmsg:/dev/kmsg", ...syslog];
   const free = await limited(kmsg, script, own.name);
   assertEquals(free.stdout, "1\nread\nwrite\nread\nwrite\n");
-  const { stdout } = await limited(["--device", "/dev/kmsg:r"], script, own.name);
+  const { stdout } = await limited(["--device", "/dev/kmsg:r", ...syslog], script, own.name);
   assertEquals(
     stdout.replaceAll(/^sh: .*: (Operation not permitted)$/gm, "$1"),
     "1\nread\nOperation not permitted\nread\nOperation not permitted\n",
