@@ -87,6 +87,16 @@ export type { Descriptors } from "./sandbox/inherit.ts";
 export type { Propagation } from "./sandbox/mounts.ts";
 export type { Capabilities } from "./sandbox/privileges.ts";
 export type { ResourceLimit } from "./sandbox/rlimits.ts";
+export type { Landlock, LandlockScope } from "./sandbox/landlock.ts";
+export type {
+  ArchitectureFamily,
+  Condition as ProfileCondition,
+  Profile,
+  ProfileRule,
+  Seccomp,
+  SeccompRule,
+} from "./sandbox/seccomp/profile.ts";
+export type { ArgumentTest, Comparison } from "./ffi/seccomp.ts";
 export { plan, type Process, spawn, spawnSync } from "./sandbox/spawn.ts";
 export type {
   IdMap,

@@ -47,7 +47,7 @@ type ArgumentsOf<N extends FunctionName> = Deno.ToNativeParameterTypes<Functions
 type ResultOf<N extends FunctionName> = Deno.FromNativeResultType<Functions[N]["result"]>;
 
 /** As `enum scmp_compare` numbers them. */
-const COMPARISONS = [
+const COMPARISONS: readonly Comparison[] = [
   "SCMP_CMP_NE",
   "SCMP_CMP_LT",
   "SCMP_CMP_LE",
@@ -55,10 +55,17 @@ const COMPARISONS = [
   "SCMP_CMP_GE",
   "SCMP_CMP_GT",
   "SCMP_CMP_MASKED_EQ",
-] as const;
+];
 
 /** How an argument of a system call is compared with a number. */
-export type Comparison = typeof COMPARISONS[number];
+export type Comparison =
+  | "SCMP_CMP_NE"
+  | "SCMP_CMP_LT"
+  | "SCMP_CMP_LE"
+  | "SCMP_CMP_EQ"
+  | "SCMP_CMP_GE"
+  | "SCMP_CMP_GT"
+  | "SCMP_CMP_MASKED_EQ";
 
 /** `struct scmp_arg_cmp`: what an argument of a system call has to be. */
 export interface ArgumentTest {

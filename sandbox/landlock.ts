@@ -50,6 +50,9 @@ const SCOPES: Readonly<Record<LandlockScope, number>> = {
   signal: LANDLOCK_SCOPE_SIGNAL,
 };
 
+/** What there is of them. */
+export const LANDLOCK_SCOPES: readonly LandlockScope[] = Object.keys(SCOPES) as LandlockScope[];
+
 /** What the kernel can restrict from which version of its interface on. */
 const ABI = {
   /** Before, a file that may only be read could be truncated. */

@@ -197,6 +197,43 @@ rootTest("another user with the capabilities, limits and privileges that it is g
   assertMatch(printed(fields, { capabilities: {} }), /^ {5}0? ?$/);
 });
 
+rootTest("a program has the filter and what Landlock grants it, and no way around", () => {
+  const show = "sed -En '/^(NoNew|Seccomp:)/s/.*:\\t*//p' /proc/self/status | tr '\\n' ' '";
+  const refused = "mount -t tmpfs none /mnt 2>/dev/null; echo $?";
+  const seccomp = "default" as const;
+  assertEquals(
+    printed(`${show}; unshare -u true 2>&1; ${refused}`, { seccomp }),
+    [
+      "1 2 unshare: unshare failed: Operation not permitted\n32\n",
+    ].join(""),
+  );
+  assertEquals(
+    printed(`LC_ALL=C mkdir /tmp/x 2>&1; true`, {
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errno: "EXDEV" }],
+      },
+    }),
+    "mkdir: cannot create directory '/tmp/x': Invalid cross-device link\n",
+  );
+  const landlock = { read: ["/usr", "/lib", "/lib64", "/bin"], connect: [] };
+  assertEquals(
+    printed("cat /etc/passwd 2>&1; sed 1q /usr/lib/os-release | wc -l", { landlock }),
+    "cat: /etc/passwd: Permission denied\n1\n",
+  );
+  for (
+    const [options, message] of [
+      [{ seccomp, noNewPrivs: false }, "seccomp and landlock need noNewPrivs"],
+      [{ seccomp: { defaultAction: "ALLOW" } }, "seccomp: defaultAction must be an action"],
+      [{ landlock: { read: ["a\0"] } }, "landlock.read[0] must not contain NUL"],
+      [{ landlock: { bind: [65536] } }, "landlock.bind[0] must be from 0 to 65535"],
+      [{ landlock: { scopes: ["all"] } }, "landlock.scopes[0] must be one of"],
+    ] as [Partial<SpawnOptions>, string][]
+  ) {
+    assertThrows(() => printed("true", options), Error, message);
+  }
+});
+
 rootTest("namespaces are joined by process, path and value", async () => {
   await beside(
     ["unshare", "-un", "sh", "-c", "hostname joined; exec sleep 60"],

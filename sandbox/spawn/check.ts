@@ -6,8 +6,10 @@
  */
 import { capabilitySet } from "../../ffi/capability.ts";
 import { decode, encode } from "../../ffi/bytes.ts";
+import type { CapabilityName } from "../../ffi/constants/capability.ts";
 import { RLIMITS } from "../../ffi/constants/resource.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
+import { host } from "../../ffi/plan/host.ts";
 import { getegid, geteuid, getpid } from "../../ffi/unistd.ts";
 import { type MountSpec, mountSpec } from "../container/mounts.ts";
 import { type IdRange, subordinateIds } from "../idranges.ts";
@@ -15,8 +17,13 @@ import type { InsideId } from "../idmap.ts";
 import type { Descriptors } from "../inherit.ts";
 import { PROPAGATIONS } from "../mounts.ts";
 import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
+import { type Landlock, LANDLOCK_SCOPES } from "../landlock.ts";
 import type { Capabilities } from "../privileges.ts";
 import type { ResourceLimit } from "../rlimits.ts";
+import { defaultSeccomp } from "../seccomp/default.ts";
+import { type Filter, makeFilter } from "../seccomp/filter.ts";
+import { parseProfile, resolveProfile } from "../seccomp/profile.ts";
+import { kernelRelease } from "../target.ts";
 import type {
   IdMap,
   Mount,
@@ -56,6 +63,8 @@ export interface Checked {
   readonly gid: number | undefined;
   readonly groups: readonly number[] | undefined;
   readonly capabilities: Capabilities | undefined;
+  readonly filter: Filter | undefined;
+  readonly landlock: Landlock | undefined;
   readonly noNewPrivs: boolean;
   readonly rlimits: readonly ResourceLimit[];
   /** The number of the signal. */
@@ -90,6 +99,8 @@ const PROGRAM_KEYS = new Set<keyof ProgramOptions>([
   "rlimits",
   "dieWithParent",
   "descriptors",
+  "seccomp",
+  "landlock",
 ]);
 const SPAWN_KEYS = new Set<keyof SpawnOptions>([
   ...PROGRAM_KEYS,
@@ -169,6 +180,11 @@ export function check(options: ProgramOptions): Checked {
     throw new TypeError("root and chroot exclude each other");
   }
   const proc = options.mountProc;
+  const allowed = capabilities(options.capabilities);
+  const restricted = (options.seccomp ?? options.landlock) !== undefined;
+  if (restricted && options.noNewPrivs === false) {
+    throw new TypeError("seccomp and landlock need noNewPrivs");
+  }
   return {
     command: text("command", options.command),
     args: list("args", options.args).map((arg, i) => text(`args[${i}]`, arg)),
@@ -202,8 +218,10 @@ export function check(options: ProgramOptions): Checked {
       list("groups", options.groups).map((group, i) => id(`groups[${i}]`, group)),
       MAX_GROUPS,
     ),
-    capabilities: capabilities(options.capabilities),
-    noNewPrivs: boolean("noNewPrivs", options.noNewPrivs),
+    capabilities: allowed,
+    noNewPrivs: boolean("noNewPrivs", options.noNewPrivs) || restricted,
+    filter: filter(options.seccomp, allowed?.bounding ?? []),
+    landlock: options.landlock === undefined ? undefined : landlock(options.landlock),
     rlimits: list("rlimits", options.rlimits).map(limit),
     dieWithParent: deathSignal(options.dieWithParent),
     descriptors: descriptors(options.descriptors),
@@ -327,6 +345,44 @@ function capabilities(wanted: ProgramOptions["capabilities"]): Capabilities | un
     : record("capabilities", wanted as Capabilities, SETS);
   for (const name of SETS) capabilitySet(list(`capabilities.${name}`, sets[name]));
   return sets;
+}
+
+function filter(
+  wanted: ProgramOptions["seccomp"],
+  capabilities: readonly CapabilityName[],
+): Filter | undefined {
+  if (wanted === undefined) return undefined;
+  const arch = host().name;
+  const where = { arch, kernel: kernelRelease(), capabilities };
+  if (wanted === "default") return makeFilter(defaultSeccomp(where), arch);
+  try {
+    return makeFilter(resolveProfile(parseProfile(JSON.stringify(wanted)), where), arch);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new RangeError(`seccomp: ${error.message}`);
+  }
+}
+
+function landlock(wanted: Landlock): Landlock {
+  const paths = (name: "read" | "write"): readonly string[] | undefined =>
+    wanted[name] &&
+    list(`landlock.${name}`, wanted[name]).map((path, i) => text(`landlock.${name}[${i}]`, path));
+  const ports = (name: "bind" | "connect"): readonly number[] | undefined =>
+    wanted[name] &&
+    list(`landlock.${name}`, wanted[name]).map((port, i) =>
+      integer(`landlock.${name}[${i}]`, port, 0, 65535)
+    );
+  record("landlock", wanted, ["read", "write", "bind", "connect", "scopes"]);
+  return {
+    read: paths("read"),
+    write: paths("write"),
+    bind: ports("bind"),
+    connect: ports("connect"),
+    scopes: wanted.scopes &&
+      list("landlock.scopes", wanted.scopes).map((scope, i) =>
+        oneOf(`landlock.scopes[${i}]`, scope, LANDLOCK_SCOPES)!
+      ),
+  };
 }
 
 function limit(wanted: ResourceLimit, index: number): ResourceLimit {

@@ -7,11 +7,13 @@ import type { CapabilityName } from "../../ffi/constants/capability.ts";
 import type { SignalName } from "../../ffi/constants/signal.ts";
 import type { IdRange } from "../idranges.ts";
 import type { Descriptors } from "../inherit.ts";
+import type { Landlock } from "../landlock.ts";
 import type { Propagation } from "../mounts.ts";
 import type { Namespace } from "../namespace.ts";
 import type { NamespaceName } from "../namespaces.ts";
 import type { Capabilities } from "../privileges.ts";
 import type { ResourceLimit } from "../rlimits.ts";
+import type { Profile } from "../seccomp/profile.ts";
 
 /**
  * A string of bytes: a text, written as UTF-8 (a lone surrogate U+DC80 to
@@ -101,6 +103,13 @@ export interface ProgramOptions {
   readonly capabilities?: readonly CapabilityName[] | Capabilities | undefined;
   /** Whether no execution can give it more privileges. */
   readonly noNewPrivs?: boolean | undefined;
+  /**
+   * The filter of its system calls: `"default"` for the one that containers have,
+   * or a profile in the format of container engines. It implies `noNewPrivs`.
+   */
+  readonly seccomp?: "default" | Profile | undefined;
+  /** What it is granted, where that is restricted. It implies `noNewPrivs`. */
+  readonly landlock?: Landlock | undefined;
   /** Its limits; that of open files is by default the one that Deno was started with. */
   readonly rlimits?: readonly ResourceLimit[] | undefined;
 

@@ -23,6 +23,7 @@ import { nameDomain, nameHost } from "../hostname.ts";
 import { forkMapper, mapGroup, mapUser, outsideIds, setgroups } from "../idmap.ts";
 import { passDescriptors } from "../inherit.ts";
 import { missingKind, NEEDS } from "../kernel.ts";
+import { requireLandlock, restrict } from "../landlock.ts";
 import { raiseLoopback } from "../loopback.ts";
 import { changeDirectory, changeRoot, mountProc, setPropagation } from "../mounts.ts";
 import { namespaceFlags } from "../namespaces.ts";
@@ -30,6 +31,7 @@ import { boundCapabilities, noNewPrivileges, setCapabilities } from "../privileg
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
 import { limitResource } from "../rlimits.ts";
+import { installFilter } from "../seccomp/filter.ts";
 import { setClocks } from "../time.ts";
 import { dieWithParent, expectChild } from "../waiter.ts";
 import type { Checked } from "./check.ts";
@@ -54,6 +56,7 @@ export function programPlan(want: Checked, parent?: number): Plan {
       missingKind(made, EINVAL),
       ...(made.has("user") ? [NO_MORE_USER_NAMESPACES, USER_NAMESPACES_REFUSED] : []),
     ]);
+    const abi = want.landlock && requireLandlock(p, want.landlock);
     const watched = want.dieWithParent === undefined ? undefined : watchParent(p, parent);
     const dies = (): void => {
       if (watched) dieWithParent(p, watched, want.dieWithParent!);
@@ -100,14 +103,16 @@ export function programPlan(want: Checked, parent?: number): Plan {
 
     for (const limit of want.rlimits) limitResource(p, limit);
     if (capabilities) boundCapabilities(p, capabilities);
+    if (want.noNewPrivs) noNewPrivileges(p);
+    if (want.landlock) restrict(p, want.landlock, abi!);
     if (groups) setGroups(p, groups);
     else if (gid !== undefined) dropGroups(p);
     if (gid !== undefined) changeGroup(p, gid);
     if (uid !== undefined) changeUser(p, uid);
     if (capabilities) setCapabilities(p, capabilities);
     if (changesIds) dies(); // a change of ids clears the parent death signal
-    if (want.noNewPrivs) noNewPrivileges(p);
     passDescriptors(p, want.descriptors);
+    if (want.filter) installFilter(p, want.filter);
     run(p, want);
     refusal.write();
   });
