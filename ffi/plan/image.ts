@@ -5,15 +5,31 @@
  */
 import { EINVAL } from "../constants/errno.ts";
 import { SyscallError } from "../errno.ts";
-import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, open } from "../fcntl.ts";
-import { memfdCreate, MFD_CLOEXEC, MFD_EXEC } from "../mman.ts";
+import {
+  F_ADD_SEALS,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  fcntl,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_WRONLY,
+  open,
+} from "../fcntl.ts";
+import { memfdCreate, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from "../mman.ts";
 import { close, unlink, write } from "../unistd.ts";
 
 /** Where a file goes when memory can't be executed. */
 const DIRECTORIES = ["/run", "/dev/shm", "/tmp", "/var/tmp", "."];
 
+/** What is in it stays as it is, whoever gets hold of it: /proc/PID/exe leads to it. */
+const SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
 /**
- * Makes an executable in memory.
+ * Makes an executable in memory, which nobody can change any more.
  *
  * @param name shown in /proc/PID/exe
  * @param bytes the executable
@@ -22,16 +38,18 @@ const DIRECTORIES = ["/run", "/dev/shm", "/tmp", "/var/tmp", "."];
  *   `vm.memfd_noexec` is 2
  */
 export function memoryImage(name: string, bytes: Uint8Array): number {
-  return filled(memfd(name), bytes);
+  const fd = filled(memfd(name), bytes);
+  fcntl(fd, F_ADD_SEALS, SEALS);
+  return fd;
 }
 
 function memfd(name: string): number {
   try {
-    return memfdCreate(name, MFD_CLOEXEC | MFD_EXEC);
+    return memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
   } catch (error) {
     // Before Linux 6.3 every memfd is executable and the flag unknown.
     if (!isErrno(error, EINVAL)) throw error;
-    return memfdCreate(name, MFD_CLOEXEC);
+    return memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   }
 }
 

@@ -25,7 +25,7 @@ export function cgroupMounts(
   });
   const old = lines.filter(({ unified, controllers }) => !unified && controllers !== "");
   const attributes = options.filter((option) =>
-    ["nosuid", "nodev", "noexec", "relatime"].includes(option)
+    ["nosuid", "nodev", "noexec", "relatime", "ro"].includes(option)
   );
   const version2 = (at: string): Mount => ({
     destination: at,

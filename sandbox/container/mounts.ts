@@ -7,7 +7,7 @@
  */
 import { SyscallError } from "../../ffi/errno.ts";
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
-import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts";
+import { MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { statx } from "../../ffi/stat.ts";
@@ -93,15 +93,24 @@ export function copySource(p: Builder, spec: MountSpec): Cell {
 }
 
 /** Makes a file system; a descriptor. */
-export function makeMount(p: Builder, { destination, source, own, all, data }: MountSpec): Cell {
+export function makeMount(p: Builder, spec: MountSpec): Cell {
+  const { destination, source, own, all, data } = spec;
   if (!("type" in source)) throw new TypeError(`${destination} is bound`);
   const options: FilesystemOption[] = source.source === undefined
     ? [...data]
     : [["source", source.source], ...data];
-  return makeFilesystem(p, source.type, options, own.set | all.set, {
+  const attributes = own.set | all.set;
+  const now = isLateReadonly(spec) ? attributes & ~MOUNT_ATTR_RDONLY : attributes;
+  return makeFilesystem(p, source.type, options, now, {
     why: `for ${destination}`,
     message: `cannot mount ${source.type} on ${destination}`,
   });
+}
+
+/** Whether a mount becomes read-only in the end, when there are places in it for other mounts. */
+export function isLateReadonly({ source, own, all }: MountSpec): boolean {
+  return "type" in source && source.type === "tmpfs" &&
+    ((own.set | all.set) & MOUNT_ATTR_RDONLY) !== 0;
 }
 
 /** Where mounts are attached. */

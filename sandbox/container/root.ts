@@ -22,6 +22,7 @@ import { makeReadonly, mask } from "./masks.ts";
 import {
   attachMount,
   copySource,
+  isLateReadonly,
   makeMount,
   type MountSpec,
   type Places,
@@ -141,6 +142,13 @@ export function changeRoot(p: Builder, { config, layers }: Container, root: Root
     attachMount(p, at, { spec: mount, fd });
     if (isDev(mount)) fillDev(p, fd, root.devices);
     if (root.devpts === fd) bindConsole(p, at, fd);
+  }
+  for (const { mount, fd } of root.mounts) {
+    if (isLayer(mount) || !isLateReadonly(mount)) continue;
+    setAttributes(p, fd, { set: MOUNT_ATTR_RDONLY }, {
+      why: "now that there are places for other mounts",
+      message: `cannot make ${mount.destination} read-only`,
+    });
   }
   for (const path of readonlyPaths) makeReadonly(p, at, path);
   if (maskedPaths.length > 0) {
