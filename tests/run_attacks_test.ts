@@ -101,9 +101,10 @@ test("no descriptor of ours, or of whoever started us, is passed on", async (acc
 test("no process inside has a directory of the host", async (account) => {
   using it = prepare(account);
   const script = "for p in /proc/[0-9]*; do ls $p/cwd/ $p/root/; done; cat /proc/1/mountinfo";
-  const { stdout, stderr } = await it.run(["--init"], script, { cwd: "/usr" });
+  // Process 1 may have capabilities that the program has not: then it can't even look.
+  const { stdout } = await it.run(["--init"], script, { cwd: "/usr" });
   assert(!/^(lib|share|usr)$/m.test(stdout), stdout);
-  assertEquals(stderr, "");
+  assertMatch(stdout, / \/proc /);
 });
 
 test("the program that is process 1 of --init can't be changed", async (account) => {

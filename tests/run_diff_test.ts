@@ -119,7 +119,7 @@ test("--diff of a root says what find(1) finds", async (account) => {
   ], {
     as: account,
   });
-  assertEquals(kept.code, 0, kept.stderr);
+  assertEquals({ stderr: kept.stderr, code: kept.code }, { stderr: "", code: 0 });
   const merged = await output([
     ...[
       "unshare",
@@ -219,7 +219,7 @@ test("the working directory may be on a mount of its own", async (account) => {
       ],
       ...["sh", "-c", "cat old; rm old; echo new > new; findmnt -no FSTYPE -T ."],
     ], { env: { DENO_DIR: `${directory.path}/cache-${account}` } });
-    assertEquals(code, 0, stderr);
+    assertEquals({ stderr, code }, { stderr: "", code: 0 });
     assertEquals(
       stdout,
       `old\noverlay\nC ${place}\nC ${place}/work\nA ${place}/work/new\nD ${place}/work/old\nold\n`,

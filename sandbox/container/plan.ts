@@ -141,6 +141,7 @@ export function containerPlan(
         if (hint !== undefined) p.when("equal", status, 0, () => {}, () => say(p, name, hint));
         if (!container.diff) return;
         reportChanges(p, {
+          name,
           command: command!,
           root: config.root!.path,
           layers: layersSlot,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { encode } from "../../ffi/bytes.ts";
 import { EINTR, EPERM } from "../../ffi/constants/errno.ts";
 import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
@@ -18,6 +19,8 @@ const LAYERS_FD = 3;
 
 /** What there is to report. */
 export interface Report {
+  /** The name with which messages begin. */
+  readonly name: string;
   /** The program and its first arguments. */
   readonly command: readonly string[];
   /** The directory whose copy the root was. */
@@ -31,7 +34,10 @@ export interface Report {
 }
 
 /** Says what was changed, and goes on, whether that could be said or not. */
-export function reportChanges(p: Builder, { command, root, layers, userns, mask }: Report): void {
+export function reportChanges(
+  p: Builder,
+  { name, command, root, layers, userns, mask }: Report,
+): void {
   const args = [...command, "diff", "--rootfs", root, `/proc/self/fd/${LAYERS_FD}`];
   const envp = environment(p);
   const message = "cannot say what was changed";
@@ -53,7 +59,12 @@ export function reportChanges(p: Builder, { command, root, layers, userns, mask 
       p.call("execve", [args[0]!, { list: args }, envp], { why: "look at the layers", message });
       p.call("exit_group", [0]);
     }));
-  const again = p.here();
-  const ended = p.call("wait4", [child, 0, 0, 0], { accept: [EINTR], message });
+  const status = p.cell("status");
+  const [again, end] = [p.here(), p.label()];
+  const ended = p.call("wait4", [child, { addressOf: status }, 0, 0], { accept: [EINTR], message });
   p.branch("equal", ended, -EINTR, again);
+  p.branch("equal", status, 0, end);
+  const line = encode(`${name}: ${message}\n`);
+  p.call("write", [2, line, line.length], { fail: end });
+  p.place(end);
 }
