@@ -16,6 +16,7 @@ import * as seccomp from "../constants/seccomp.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../constants/signal.ts";
 import * as wait from "../constants/wait.ts";
 import { assuming, start } from "./assume.ts";
+import { reporting } from "./report.ts";
 import { type Kind, SIGNATURES } from "./signatures.ts";
 import type { CallName, Plan } from "./step.ts";
 import { type Answer, type Call, type Memory, type Part, type Value, walk } from "./walk.ts";
@@ -83,8 +84,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
 export function print(plan: Plan, argv: readonly string[] = [plan.name]): string {
   const lines: string[] = [];
   const places = new Map<Call<unknown>, number>();
-  // Nothing fails here; who runs the plan says what follows a failure.
-  walk({ failure: plan.start, ...plan }, {
+  walk(plan.failure === undefined ? reporting(plan) : plan, {
     argv,
     environment: [],
     state: start(plan.name),
