@@ -275,9 +275,9 @@ async function commands(): Promise<string[]> {
   return names;
 }
 
-/** Makes a directory the root, with a /proc; not by chroot(1), which rules out user namespaces. */
-const INTO_ROOT = `mount --bind "$0" "$0" && cd "$0" && mkdir -p proc host &&
-  mount -t proc none proc && pivot_root . host && exec "$@"`;
+/** Makes a directory the root, with a /proc and /dev; not by chroot(1), which rules out user namespaces. */
+const INTO_ROOT = `mount --bind "$0" "$0" && cd "$0" && mkdir -p proc dev host &&
+  mount -t proc none proc && mount --rbind /dev dev && pivot_root . host && exec "$@"`;
 
 test(
   "the binary works where there is nothing but a C library",
@@ -309,6 +309,7 @@ test(
       [["/denspace", "emit", "-o", "/emitted", "unshare", "-Ur", ...version], /^$/],
       [["/emitted"], /^unshare from /],
       [["/lsns", "-t", "mnt", "-n", "-o", "TYPE"], /^mnt\n/],
+      [["/denspace", "run", "--", ...version], /^unshare from /],
     ];
     for (const [argv, expected] of cases) {
       const command = ["unshare", "-m", "sh", "-c", INTO_ROOT, root, ...argv];
@@ -318,6 +319,7 @@ test(
     }
     const known = [
       "denspace",
+      "dev",
       "emitted",
       "host",
       "lib",
