@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { EINTR } from "../ffi/constants/errno.ts";
+import { ECANCELED, EINTR } from "../ffi/constants/errno.ts";
 import { O_CLOEXEC } from "../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../ffi/constants/signal.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
@@ -84,8 +84,8 @@ export function exitUnlessDone(p: Builder, child: Cell, before?: () => void): vo
     "equal",
     code,
     0,
-    () => p.call("exit_group", [1]),
-    () => p.call("exit_group", [code]),
+    () => p.control("raise", [ECANCELED], { message: "a helper was killed", call: "wait4" }),
   );
+  p.call("exit_group", [code], { why: "the helper has said what is wrong" });
   p.place(done);
 }

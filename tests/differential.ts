@@ -71,8 +71,8 @@ export interface Case {
   stdout?: "same" | "some";
   /** "more": ours may go on behind what the real tool says. */
   stderr?: "same" | "more";
-  /** Replaces the tool's own pid in the output. */
-  maskPid?: boolean;
+  /** Replaces the tool's own pid: in standard error only, where the output has other numbers. */
+  maskPid?: true | "stderr";
   /** Commands on PATH, or keys of {@linkcode PROBES}. */
   needs?: string[];
 }
@@ -304,13 +304,14 @@ async function run(
     }
     const { code, signal } = await within(deadline, child.status);
     await within(deadline, Promise.all([out.end, err.end, input]));
-    const see = (text: string): string =>
-      normalise(text, tool, command, c.maskPid ? child.pid : 0, values.target);
+    const see = (text: string, pid: number): string =>
+      normalise(text, tool, command, pid, values.target);
+    const pid = c.maskPid === true ? child.pid : 0;
     return {
       status: signal ?? `exit ${code}`,
-      stdout: see(out.text),
-      stderr: see(err.text),
-      observed: observed.map(see),
+      stdout: see(out.text, pid),
+      stderr: see(err.text, c.maskPid ? child.pid : 0),
+      observed: observed.map((text) => see(text, pid)),
     };
   } catch (error) {
     throw new Error(`${line.join(" ")}: ${error}\nstdout: ${out.text}\nstderr: ${err.text}`, {

@@ -239,6 +239,21 @@ test(
   },
 );
 
+test("unshare fails in one line if newuidmap is killed", ["user namespaces"], async () => {
+  const directory = join(scratch(), "killed");
+  Deno.mkdirSync(directory);
+  Deno.writeTextFileSync(join(directory, "newuidmap"), "#!/bin/sh\nkill -KILL $$\n");
+  Deno.chmodSync(join(directory, "newuidmap"), 0o755);
+  const { stdout, stderr, code } = await run(
+    ours("user", "unshare", "--map-users", "0:1000:1", "true"),
+    { as: "user", env: { PATH: `${directory}:${PATH}` } },
+  );
+  assertEquals(
+    [stdout, stderr, code],
+    ["", "unshare: a helper was killed: Operation canceled\n", 1],
+  );
+});
+
 // In place -----------------------------------------------------------------
 
 for (const account of ["root", "user"] as const) {
