@@ -15,10 +15,14 @@ import { ArgumentError, getopt, type Option } from "./getopt.ts";
 /** The version of denspace. */
 export const VERSION = "0.1.0";
 
+/** When it was released, as manual pages say it. */
+export const RELEASED = "November 24, 2026";
+
 /**
  * What can be put where an argument is wanted, for a shell that completes it:
  * one of some words, or what there is of a kind. `"program"` is a program with
- * its arguments, `"command"` one of ours that runs a plan, with its own.
+ * its arguments, `"command"` one of ours that runs a plan, with its own, `"name"`
+ * the name of any of ours.
  */
 export type Completion =
   | "file"
@@ -29,6 +33,7 @@ export type Completion =
   | "signal"
   | "program"
   | "command"
+  | "name"
   | readonly string[];
 
 /** An option with what a person wants to know of it. */
@@ -69,6 +74,7 @@ export const help: Help = {
     { name: "help", short: "h", argument: "none", help: "show this text" },
     { name: "version", short: "V", argument: "none", help: "show the version" },
   ],
+  operands: "name",
 };
 
 /** Says what commands there are, or what one takes: `argv[0]` and what follows it. */
@@ -84,10 +90,16 @@ export async function main(argv: readonly string[], { commands }: Context): Prom
   showHelp((await loadCommand(name, commands)).help);
 }
 
-async function overview(commands: Context["commands"]): Promise<void> {
+/** What all commands say of themselves. */
+export async function allHelp(commands: Context["commands"]): Promise<Help[]> {
   const all = await Promise.all(Object.values(commands).map((load) => load()));
-  const width = Math.max(...all.map(({ help }) => help.name.length));
-  const lines = all.map(({ help }) => ` ${help.name.padEnd(width)}  ${help.summary}\n`);
+  return all.map(({ help }) => help);
+}
+
+async function overview(commands: Context["commands"]): Promise<void> {
+  const all = await allHelp(commands);
+  const width = Math.max(...all.map(({ name }) => name.length));
+  const lines = all.map(({ name, summary }) => ` ${name.padEnd(width)}  ${summary}\n`);
   print(
     `\nUsage:\n denspace command [argument...]\n\nLinux namespaces. Commands:\n${
       lines.join("")

@@ -14,6 +14,8 @@ const COMMANDS: Commands = {
   emit: () => import("./emit.ts"),
   lsns: () => import("./lsns.ts"),
   link: () => import("./link.ts"),
+  man: () => import("./man.ts"),
+  completion: () => import("./completion.ts"),
   help: () => import("./help.ts"),
 };
 
