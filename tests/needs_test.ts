@@ -9,7 +9,7 @@ import { host } from "../ffi/plan/host.ts";
 import { plan } from "../ffi/plan/builder.ts";
 import { reporting } from "../ffi/plan/report.ts";
 import type { Plan } from "../ffi/plan/step.ts";
-import { SyscallError } from "../ffi/errno.ts";
+import { SYSCALL_SINCE, SyscallError } from "../ffi/errno.ts";
 import { passDescriptors } from "../sandbox/inherit.ts";
 import { NEEDS } from "../sandbox/kernel.ts";
 import type { NamespaceName } from "../sandbox/namespaces.ts";
@@ -204,6 +204,13 @@ for (const { name, plan, faults, says } of CALLS) {
     assertEquals(await runWith(other, plan), `1 ${plan.name}: ${said}\n`);
   });
 }
+
+Deno.test("of every call since Linux 5.1 it is known which kernel brought it", () => {
+  const first = 424; // from there on numbers are the same on all architectures
+  const calls = Object.entries(host().syscalls).filter(([, number]) => number >= first);
+  assert(calls.length > 0);
+  assertEquals(calls.map(([name]) => name).filter((name) => !(name in SYSCALL_SINCE)), []);
+});
 
 Deno.test("a call that the kernel lacks has a hint in its error", () => {
   assertEquals(new SyscallError("openat2", 38).hint, "openat2(2) needs Linux 5.6 or later");
