@@ -9,6 +9,7 @@ const COMMANDS: Commands = {
   unshare: () => import("./unshare.ts"),
   nsenter: () => import("./nsenter.ts"),
   run: () => import("./run.ts"),
+  exec: () => import("./exec.ts"),
   diff: () => import("./diff.ts"),
   explain: () => import("./explain.ts"),
   emit: () => import("./emit.ts"),

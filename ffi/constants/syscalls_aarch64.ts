@@ -68,6 +68,7 @@ export const SYSCALLS_AARCH64 = {
   setns: 268,
   renameat2: 276,
   seccomp: 277,
+  memfd_create: 279,
   bpf: 280,
   statx: 291,
   pidfd_send_signal: 424,

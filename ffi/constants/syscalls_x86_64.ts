@@ -68,6 +68,7 @@ export const SYSCALLS_X86_64 = {
   setns: 308,
   renameat2: 316,
   seccomp: 317,
+  memfd_create: 319,
   bpf: 321,
   statx: 332,
   pidfd_send_signal: 424,

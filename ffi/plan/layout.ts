@@ -87,6 +87,7 @@ export function layout(
   const { steps, start, failure, initial } = plan;
   const table = arch.interpreter.length;
   const texts = new Map<string, number>();
+  const blocks = new Map<Uint8Array, number>();
   let end = table + 16;
 
   // Steps have the size of their arguments, so their places are known first;
@@ -121,11 +122,17 @@ export function layout(
     }
     return address;
   };
+  /** Bytes that several steps are about are there once. */
+  const block = (bytes: Uint8Array): number => {
+    let address = blocks.get(bytes);
+    if (address === undefined) blocks.set(bytes, address = place(bytes));
+    return address;
+  };
   /** The word that stands for an operand. */
   const word = (operand: Operand): number | bigint => {
     if (typeof operand === "number" || typeof operand === "bigint") return operand;
     if (typeof operand === "string") return text(operand);
-    if (operand instanceof Uint8Array) return place(operand);
+    if (operand instanceof Uint8Array) return block(operand);
     if ("list" in operand) return place(words([...operand.list, 0]));
     if ("addressOf" in operand) {
       return dataAddress + operand.addressOf.offset + (operand.offset ?? 0);

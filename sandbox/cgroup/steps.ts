@@ -52,7 +52,9 @@ export function cgroupSteps(p: Builder, { groups, counters }: Cgroup): CgroupSte
       });
     },
     enter: () => {
-      for (const { path } of groups) enter(p, path, "the limits hold for what comes from here on");
+      for (const { path } of groups) {
+        enterCgroup(p, path, "the limits hold for what comes from here on");
+      }
     },
     report: (name) => {
       for (const counter of counters) sayCounter(p, name, counter);
@@ -75,7 +77,7 @@ function makeGroup(p: Builder, { path, enable, aside }: Group, isMade: () => voi
   isMade();
   if (aside !== undefined) {
     make(aside);
-    enter(p, aside, "a cgroup with processes has no limits below it");
+    enterCgroup(p, aside, "a cgroup with processes has no limits below it");
   }
   for (const [directory, controllers] of enable) {
     const message = `cannot use the controllers ${controllers} below ${directory}`;
@@ -83,7 +85,8 @@ function makeGroup(p: Builder, { path, enable, aside }: Group, isMade: () => voi
   }
 }
 
-function enter(p: Builder, path: string, why: string): void {
+/** Has this process enter a cgroup, by its directory. */
+export function enterCgroup(p: Builder, path: string, why: string): void {
   write(p, `${path}/cgroup.procs`, "0", `cannot enter the cgroup ${path}`, NOT_OURS, why);
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EPERM } from "../../ffi/constants/errno.ts";
+import { EINVAL, EPERM } from "../../ffi/constants/errno.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import { changeGroup, changeUser, dropGroups, setGroups } from "../credentials.ts";
 import type { Container } from "./resolve.ts";
@@ -15,8 +15,10 @@ import type { Container } from "./resolve.ts";
 export function becomeRoot(p: Builder, { ids, joined }: Container): void {
   if (!joined.has("user") && !(ids && "ranges" in ids)) return;
   dropGroups(p, { accept: [EPERM] });
-  changeGroup(p, 0, { message: "cannot become group 0 of the user namespace" });
-  changeUser(p, 0, { message: "cannot become user 0 of the user namespace" });
+  // One that is joined may have no root: then it has our own id.
+  const accept = joined.has("user") ? { accept: [EINVAL] } : {};
+  changeGroup(p, 0, { message: "cannot become group 0 of the user namespace", ...accept });
+  changeUser(p, 0, { message: "cannot become user 0 of the user namespace", ...accept });
 }
 
 /** Becomes the user whose program it is. */

@@ -10,6 +10,7 @@ import { execvp } from "../../ffi/plan/execvp.ts";
 import { host } from "../../ffi/plan/host.ts";
 import type { Cell, Plan } from "../../ffi/plan/step.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
+import { enterCgroup } from "../cgroup/steps.ts";
 import { nameDomain, nameHost } from "../hostname.ts";
 import { passDescriptors } from "../inherit.ts";
 import { open } from "../descriptors.ts";
@@ -22,10 +23,11 @@ import { boundCapabilities, noNewPrivileges, setCapabilities } from "../privileg
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
 import { limitResource, type ResourceLimit } from "../rlimits.ts";
-import { installFilter, makeFilter } from "../seccomp/filter.ts";
+import { type Filter, installFilter, makeFilter } from "../seccomp/filter.ts";
 import { forbidTyping } from "../typing.ts";
 import { setClocks } from "../time.ts";
 import { dieWithParent, restoreMask } from "../waiter.ts";
+import { holdDescription } from "./description.ts";
 import { becomeRoot, becomeUser, setUmask } from "./identity.ts";
 import { startInit } from "./init.ts";
 import { type Machine, thisMachine } from "./machine.ts";
@@ -54,6 +56,16 @@ export interface ContainerOptions {
   readonly machine?: Machine;
   /** How denspace is called, to say at the end what was changed. */
   readonly command?: readonly string[];
+  /** What another container has already, for a further program in that. */
+  readonly existing?: Existing | undefined;
+}
+
+/** What a container has that runs. */
+export interface Existing {
+  /** Its filter of system calls. */
+  readonly filter: Filter | undefined;
+  /** The directories of its cgroups. */
+  readonly cgroups: readonly string[];
 }
 
 /**
@@ -65,12 +77,13 @@ export interface ContainerOptions {
  */
 export function containerPlan(
   config: Config,
-  { name = "denspace", machine = thisMachine(), command }: ContainerOptions = {},
+  { name = "denspace", machine = thisMachine(), command, existing }: ContainerOptions = {},
 ): Plan {
   const container = resolve(config, machine);
   const { made, init, timeout, process, landlock } = container;
   const { capabilities } = process;
-  const filter = config.linux?.seccomp && makeFilter(config.linux.seccomp, host().name);
+  const { seccomp } = config.linux ?? {};
+  const filter = existing ? existing.filter : seccomp && makeFilter(seccomp, host().name);
   const ranges = container.ids && "ranges" in container.ids;
   if (container.diff && !command) throw new RangeError("nobody is there to say what was changed");
   const ownsMounts = made.has("mount");
@@ -83,13 +96,22 @@ export function containerPlan(
     ]);
     const abi = landlock && requireLandlock(p, landlock);
     if (container.dieWithParent) dieWithStarter(p);
-    const supervisor = becomeSupervisor(p, 3);
+    const supervisor = becomeSupervisor(p, 4);
     const outside = outsideSteps(p, name, container);
-    const [layersSlot, usernsSlot, terminalSlot] = supervisor.slots as [Cell, Cell, Cell];
+    const [layersSlot, usernsSlot, terminalSlot, descriptionSlot] = supervisor.slots as [
+      Cell,
+      Cell,
+      Cell,
+      Cell,
+    ];
+    if (!existing) keep(p, holdDescription(p, container, filter), descriptionSlot);
     outside.around(() => {
       const processes = runStage(p, supervisor, () => {
         dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
         outside.enter();
+        for (const cgroup of existing?.cgroups ?? []) {
+          enterCgroup(p, cgroup, "the limits of the container hold for it, too");
+        }
         joinNamespaces(p, container, refusal);
         makeNamespaces(p, container, refusal);
         setClocks(p, clocksOf(config));
