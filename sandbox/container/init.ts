@@ -7,7 +7,6 @@
  * @module
  */
 import { encode } from "../../ffi/bytes.ts";
-import { ECHILD } from "../../ffi/constants/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { WNOHANG } from "../../ffi/constants/wait.ts";
@@ -45,10 +44,9 @@ function reap(p: Builder): void {
   const [again, sleep] = [p.here(), p.label()];
   const pid = p.call("wait4", [-1, 0, WNOHANG, 0], {
     why: "a process whose parent has ended",
-    accept: [ECHILD],
+    fail: sleep,
   });
-  p.branch("equal", pid, 0, sleep);
-  p.control("equal", [pid, -ECHILD], { fail: again });
+  p.control("equal", [pid, 0], { fail: again });
   p.place(sleep);
   const end = p.label();
   p.call("rt_sigtimedwait", [{ addressOf: set }, 0, 0, SIGSET], {

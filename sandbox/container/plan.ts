@@ -46,7 +46,7 @@ import {
   supervise,
   type Supervisor,
 } from "./supervisor.ts";
-import { openTerminal, relay, takeTerminal } from "./terminal.ts";
+import { openTerminal, relay, takeTerminal, useTerminal } from "./terminal.ts";
 
 /** What is wanted beside the configuration. */
 export interface ContainerOptions {
@@ -131,7 +131,7 @@ export function containerPlan(
             const root = sources ? makeRoot(p, container, sources, kept) : undefined;
             if (root) changeRoot(p, container, root);
             nameMachine(p, container);
-            if (kept.devpts) takeTerminal(p, terminalSlot, process);
+            const slave = kept.devpts && takeTerminal(p, terminalSlot, process);
             if (made.has("net")) raiseLoopback(p);
             if (container.veth) setUpVeth(p, container.veth);
             for (const limit of process.rlimits ?? []) {
@@ -149,6 +149,7 @@ export function containerPlan(
             changeDirectory(p, process.cwd);
             setUmask(p, process.user.umask ?? 0o022);
             if (capabilities) setCapabilities(p, capabilities);
+            if (slave) useTerminal(p, slave);
             passDescriptors(p, {});
             restoreMask(p, supervisor.mask);
             if (filter && process.noNewPrivileges) installFilter(p, filter);

@@ -46,8 +46,8 @@ export function openTerminal(p: Builder, devpts: Cell, { consoleSize }: Process)
   return master;
 }
 
-/** Makes it the terminal of this process, in a session of its own, with its standard streams. */
-export function takeTerminal(p: Builder, master: Cell, { user }: Process): void {
+/** Makes it the terminal of this process, in a session of its own; a descriptor. */
+export function takeTerminal(p: Builder, master: Cell, { user }: Process): Cell {
   const message = "cannot take the terminal";
   // It is opened by the other end, whatever lies in /dev/pts.
   const slave = p.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_CLOEXEC], { message });
@@ -57,7 +57,14 @@ export function takeTerminal(p: Builder, master: Cell, { user }: Process): void 
   });
   p.call("setsid", [], { why: "a session has one terminal", message });
   p.call("ioctl", [slave, TIOCSCTTY, 0], { why: "and this session this one", message });
-  for (const fd of [0, 1, 2]) p.call("dup3", [slave, fd, 0], { message });
+  return slave;
+}
+
+/** Makes it the standard streams: from here on what fails is said there. */
+export function useTerminal(p: Builder, slave: Cell): void {
+  for (const fd of [0, 1, 2]) {
+    p.call("dup3", [slave, fd, 0], { message: "cannot use the terminal" });
+  }
 }
 
 /** Has /dev/console be the terminal. */
