@@ -1,12 +1,48 @@
 /**
- * Linux namespaces for Deno: what unshare(1), nsenter(1) and container runtimes
- * do, as functions.
+ * Linux namespaces for Deno: programs in namespaces, this process in them, and
+ * the system calls for both. What unshare(1), nsenter(1) and container runtimes
+ * do, with no binary on the host. It needs Linux, glibc, and `--allow-ffi`.
  *
- * The functions are the C library's, one by one, under the names of their manual
- * pages. They are synchronous, and act on the calling thread, since that is
- * what a namespace belongs to. What fails throws a {@linkcode SyscallError}.
+ * **A program** is started by {@linkcode spawn} as by `Deno.Command`, in
+ * namespaces of its own or of others, with an identity, a root, limits and
+ * rights of its own (with `--allow-run`):
  *
- * They need Linux, glibc, and `--allow-ffi`.
+ * ```ts
+ * import { spawnSync } from "@denspace/denspace";
+ *
+ * const { stdout } = spawnSync({
+ *   command: "sh",
+ *   args: ["-c", "echo process $$ of $(hostname), user $(id -u)"],
+ *   namespaces: { user: true, pid: true, uts: true },
+ *   uidMap: "root",
+ *   hostname: "inside",
+ * });
+ * console.log(new TextDecoder().decode(stdout)); // process 1 of inside, user 0
+ * ```
+ *
+ * **A plan** is what is done for it, as data: {@linkcode plan} makes one, of
+ * options or by hand; {@linkcode print} shows it, {@linkcode emit} makes an
+ * executable of it, {@linkcode clone} starts it most quickly, {@linkcode exec}
+ * becomes it.
+ *
+ * **A namespace** is a value, from {@linkcode openNamespace} and
+ * {@linkcode namespacesOf}. {@linkcode withNamespace} runs a function in it,
+ * {@linkcode namespaceWorker} a thread. Then this is what sees it:
+ *
+ * | inside `withNamespace`, or after `unshare` or `setns`               | sees                        |
+ * | ------------------------------------------------------------------- | --------------------------- |
+ * | every function of this library                                      | what was entered            |
+ * | `Deno.readTextFileSync` and all that ends in `Sync`, `Deno.hostname` | what was entered           |
+ * | `Deno.Command`, `spawn`                                             | what was entered            |
+ * | `Deno.listen` and `Deno.connect` by address, `Deno.networkInterfaces` | what was entered          |
+ * | a `Worker` that is made there, and all that it does                 | what was entered            |
+ * | `Deno.readTextFile` and others of files that return a promise, `import()` | either, mostly the old ones |
+ * | names of hosts                                                      | either, mostly the old ones |
+ * | a `Worker` that was there before                                    | the old ones                |
+ *
+ * **The system calls** stand under the names of their manual pages. They are
+ * synchronous, and act on the calling thread, since that is what a namespace
+ * belongs to. What fails throws a {@linkcode SyscallError}.
  *
  * ```ts
  * import { readlink } from "@denspace/denspace";

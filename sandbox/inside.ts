@@ -3,18 +3,7 @@
  *
  * A namespace belongs to a thread. What Deno does on the calling thread sees
  * the namespaces that were entered; what it gives to other threads, which are
- * there already, does not:
- *
- * | inside `withNamespace`, or after `unshare` or `setns`           | sees                    |
- * | --------------------------------------------------------------- | ----------------------- |
- * | every function of this library                                  | what was entered        |
- * | `Deno.readTextFileSync` and all that ends in `Sync`, `Deno.hostname` | what was entered   |
- * | `Deno.Command`                                                  | what was entered        |
- * | `Deno.listen`, `Deno.connect` by address, `Deno.networkInterfaces` | what was entered     |
- * | a `Worker` that is made there, and all it does                  | what was entered        |
- * | `Deno.readTextFile` and other file functions that return a promise, `import()` | either, mostly the old ones |
- * | names of hosts                                                  | either, mostly the old ones |
- * | a `Worker` that was there before                                | the old ones            |
+ * there already, does not. mod.ts has a table of it.
  *
  * Not to be entered at all are user and time namespaces, since the kernel asks
  * for a process of one thread. A pid namespace holds for children only, and

@@ -34,6 +34,7 @@ import {
   O_WRONLY,
   plan,
 } from "../mod.ts";
+import { libraryGroups } from "./bench_library.ts";
 import { compile, CompileError } from "./compile.ts";
 import { RUN } from "./bundle.ts";
 import { plot } from "./plot.ts";
@@ -53,17 +54,20 @@ const CROWD = 2000;
 const RESIDENT = 200;
 
 /** Something that can be started. */
-interface Contestant {
+export interface Contestant {
   /** What the table calls it. */
   readonly name: string;
-  /** Starts it and waits for its end; absent if it is not installed. */
-  readonly run: (() => void) | undefined;
+  /**
+   * Starts it and waits for its end; absent if it is not installed. It may tell
+   * the milliseconds that count, if they are not all that it takes.
+   */
+  readonly run: (() => void | number | Promise<void>) | undefined;
   /** The command line, if it is one. */
   readonly argv?: readonly string[];
 }
 
 /** Contestants to compare; the first is the one that the others are compared with. */
-interface Group {
+export interface Group {
   readonly title: string;
   /** Whether their system calls are counted, too. */
   readonly calls?: boolean;
@@ -152,7 +156,7 @@ function compared(
     {
       title: "the same system calls",
       rows: [
-        [command("the same in C", [compileC(directory) ?? "", "true"])],
+        [command("the same in C", [compileC(directory, "bench") ?? "", "true"])],
         [executable, 1.1],
         [{ name: "clone() in a script", run: clones }, 1.15],
       ],
@@ -200,12 +204,12 @@ async function findCompiled(directory: string): Promise<string[]> {
   return exists(output) ? [output] : [];
 }
 
-/** Compiles bench.c; the program, if there is a C compiler. */
-function compileC(directory: string): string | undefined {
+/** Compiles a C program; its path, if there is a C compiler. */
+function compileC(directory: string, name: string): string | undefined {
   const cc = ["/usr/bin/cc", "/usr/bin/gcc"].find(exists);
   if (!cc) return undefined;
-  const file = `${directory}/bench`;
-  succeed(cc, "-O2", "-static", "-o", file, `${project}scripts/bench.c`);
+  const file = `${directory}/${name}`;
+  succeed(cc, "-O2", "-static", "-o", file, `${project}scripts/${name}.c`);
   return file;
 }
 
@@ -301,7 +305,10 @@ function copyExecutable({ pid }: Waiter, path: string): string {
 // Measuring ------------------------------------------------------------------
 
 /** Runs all contestants so many times; the milliseconds that each run took, in order. */
-function measure(contestants: ReadonlySet<Contestant>, rounds: number): Map<Contestant, number[]> {
+async function measure(
+  contestants: ReadonlySet<Contestant>,
+  rounds: number,
+): Promise<Map<Contestant, number[]>> {
   const times = new Map(
     [...contestants].map((contestant): [Contestant, number[]] => [contestant, []]),
   );
@@ -310,9 +317,10 @@ function measure(contestants: ReadonlySet<Contestant>, rounds: number): Map<Cont
       if (!run) continue;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST);
       const start = performance.now();
-      run();
+      const result = run();
+      const told = result instanceof Promise ? await result : result;
       const end = performance.now();
-      if (round >= 0) list.push(end - start);
+      if (round >= 0) list.push(told ?? end - start);
     }
   }
   for (const list of times.values()) list.sort((a, b) => a - b);
@@ -461,13 +469,16 @@ async function main(args: string[]): Promise<void> {
     waiters.unshift(many);
     const crowd = ["/usr/bin/nsenter", "-t", `${many.program}`, "-m", "-p"];
     const lines = { bundled, compiled, sources, nsenter, ours, entered, crowd };
-    const groups = compared(directory, lines);
+    const groups = [
+      ...compared(directory, lines),
+      ...libraryGroups(directory, exists, compileC(directory, "loop")),
+    ];
     const contestants = new Set(
       groups.flatMap(({ rows }) =>
         rows.flatMap(([contestant, , less]) => less ? [contestant, less] : [contestant])
       ),
     );
-    const times = measure(contestants, Number(rounds));
+    const times = await measure(contestants, Number(rounds));
     const tables: Record<string, Row[]> = Object.fromEntries(
       groups.map((group) => [group.title, timesOf(group, times, directory)]),
     );

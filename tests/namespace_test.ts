@@ -243,6 +243,45 @@ rootTest(
   },
 );
 
+rootTest("sockets are those of the namespace that was entered", async () => {
+  const [inside, outside] = await inChild(async (api) => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const refused = async () => {
+      try {
+        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+        return false;
+      } catch {
+        return true;
+      }
+    };
+    const before = await refused();
+    api.unshare(api.CLONE_NEWNET);
+    return [await refused(), before];
+  });
+  assertEquals([inside, outside], [true, false]);
+});
+
+rootTest("a worker that was there before stays where it is", async () => {
+  const [before, after, own] = await inChild(async (api) => {
+    const module = "self.onmessage = () => self.postMessage(Deno.hostname());";
+    const worker = new Worker(`data:text/javascript,${encodeURIComponent(module)}`, {
+      type: "module",
+    });
+    const ask = () => {
+      worker.postMessage("");
+      return new Promise<string>((resolve) => worker.onmessage = ({ data }) => resolve(data));
+    };
+    const before = await ask();
+    api.unshare(api.CLONE_NEWUTS);
+    api.sethostname("inside");
+    const after = await ask();
+    worker.terminate();
+    return [before, after, Deno.hostname()];
+  });
+  assertEquals([after, own], [before, "inside"]);
+});
+
 async function childOf(pid: number): Promise<number> {
   const children = () => Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim();
   await until(() => children() !== "");

@@ -1,0 +1,175 @@
+/**
+ * What bench.ts compares of the library: from a script that runs, a program in
+ * seven new namespaces, beside what else can start one.
+ *
+ * @module
+ */
+import {
+  AT_FDCWD,
+  clone,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  environment,
+  getegid,
+  geteuid,
+  MS_PRIVATE,
+  MS_REC,
+  O_CLOEXEC,
+  O_WRONLY,
+  plan,
+  type ProgramOptions,
+  spawn,
+} from "../mod.ts";
+import type { Contestant, Group } from "./bench.ts";
+
+const TRUE = "/bin/true";
+const FLAGS = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
+  CLONE_NEWPID | CLONE_NEWCGROUP;
+
+const OPTIONS: ProgramOptions = {
+  command: TRUE,
+  namespaces: {
+    user: true,
+    mount: true,
+    uts: true,
+    ipc: true,
+    net: true,
+    pid: true,
+    cgroup: true,
+  },
+  uidMap: "root",
+  gidMap: "root",
+};
+
+/** What is compared; `directory` takes what has to be made for it. */
+export function libraryGroups(
+  directory: string,
+  exists: (path: string) => boolean,
+  loop: string | undefined,
+): Group[] {
+  /** A command as a script starts it, asynchronously, with what it prints. */
+  const command = (name: string, argv: readonly string[]): Contestant => {
+    const [file, ...args] = argv;
+    const run = async (): Promise<void> => {
+      const { code, stderr } = await new Deno.Command(file!, { args, stdin: "null" }).output();
+      if (code !== 0) throw new Error(`${name}: ${new TextDecoder().decode(stderr)}`);
+    };
+    return { name, run: exists(file!) ? run : undefined };
+  };
+  const unshare = command("Deno.Command: unshare", [
+    "/usr/bin/unshare",
+    ..."-U -r -m -u -i -n -p -f -C".split(" "),
+    TRUE,
+  ]);
+  const bwrap = command("bwrap", [
+    "/usr/bin/bwrap",
+    ..."--unshare-all --bind / / --".split(" "),
+    TRUE,
+  ]);
+  const python = command("python3 os.unshare", ["/usr/bin/python3", "-c", pythonScript()]);
+  const [crun, runc] = ["crun", "runc"].map((name) => runtime(name, directory, exists, command));
+  const byHand = { name: "clone()", run: () => cloned(handMade()) };
+  const byOptions = { name: "clone(plan(options))", run: () => cloned(plan(OPTIONS)) };
+  const spawned = { name: "spawn().output()", run: spawns };
+  const inC = { name: "a static C program, in a loop", run: loop ? () => loops(loop) : undefined };
+  return [
+    {
+      title: "from a script",
+      rows: [
+        [unshare],
+        [byHand, 0.7],
+        [byOptions, 0.7],
+        [spawned, 1],
+        [python],
+        [crun!],
+        [runc!],
+      ],
+    },
+    { title: "from a script, and bubblewrap", rows: [[bwrap], [byHand, 0.6], [byOptions, 0.6]] },
+    { title: "from a script, and C", rows: [[inC], [byHand, 1.15], [byOptions]] },
+  ];
+}
+
+/** The plan whose system calls loop.c makes. */
+function handMade(): ReturnType<typeof plan> {
+  return plan("clone", (p) => {
+    const write = (path: string, text: string): void => {
+      const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0]);
+      p.call("write", [fd, text, text.length]);
+      p.call("close", [fd]);
+    };
+    write("/proc/self/uid_map", `0 ${geteuid()} 1`);
+    write("/proc/self/setgroups", "deny");
+    write("/proc/self/gid_map", `0 ${getegid()} 1`);
+    p.call("mount", ["none", "/", 0, MS_REC | MS_PRIVATE, 0]);
+    p.call("execve", [TRUE, { list: [TRUE] }, environment(p)]);
+    p.call("exit_group", [127]);
+  });
+}
+
+function cloned(program: ReturnType<typeof plan>): void {
+  const flags = program.successor || program.name !== "clone" ? 0 : FLAGS;
+  const { status } = clone(program, { flags }).wait();
+  if (status !== 0) throw new Error(`clone: status ${status}`);
+}
+
+async function spawns(): Promise<void> {
+  const program = spawn({ ...OPTIONS, stdin: "null", stdout: "piped", stderr: "piped" });
+  const { code } = await program.output();
+  if (code !== 0) throw new Error(`spawn: status ${code}`);
+}
+
+/** The milliseconds that one turn of the loop takes: the one in the middle. */
+function loops(file: string): number {
+  const { code, stdout } = new Deno.Command(file, { args: ["5", TRUE], stdin: "null" })
+    .outputSync();
+  if (code !== 0) throw new Error(`loop: status ${code}`);
+  const times = new TextDecoder().decode(stdout).trim().split("\n").map(Number);
+  return times.sort((a, b) => a - b)[times.length >> 1]!;
+}
+
+function pythonScript(): string {
+  return `import os
+flags = ${FLAGS}
+os.unshare(flags)
+pid = os.fork()
+if pid == 0:
+    os.execv("${TRUE}", ["${TRUE}"])
+os.waitpid(pid, 0)`;
+}
+
+/** A container runtime that runs the same in a bundle whose root is this one. */
+function runtime(
+  name: string,
+  directory: string,
+  exists: (path: string) => boolean,
+  command: (name: string, argv: readonly string[]) => Contestant,
+): Contestant {
+  const file = ["/usr/bin", "/usr/sbin"].map((path) => `${path}/${name}`).find(exists);
+  if (!file) return { name, run: undefined };
+  const bundle = `${directory}/${name}`;
+  Deno.mkdirSync(`${bundle}/rootfs/bin`, { recursive: true });
+  Deno.mkdirSync(`${bundle}/state`);
+  Deno.copyFileSync("/bin/busybox", `${bundle}/rootfs/bin/true`);
+  Deno.mkdirSync(`${bundle}/rootfs/proc`);
+  const types = ["mount", "uts", "ipc", "network", "pid", "cgroup"];
+  Deno.writeTextFileSync(
+    `${bundle}/config.json`,
+    JSON.stringify({
+      ociVersion: "1.0.2",
+      process: { args: ["/bin/true"], cwd: "/", user: { uid: 0, gid: 0 }, env: ["PATH=/bin"] },
+      root: { path: "rootfs" },
+      mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
+      linux: { namespaces: types.map((type) => ({ type })) },
+    }),
+  );
+  const argv = [file, "--root", `${bundle}/state`, "run", "--bundle", bundle, `bench-${Deno.pid}`];
+  // Not each deals with cgroups of both versions at once.
+  const { success } = new Deno.Command(file, { args: argv.slice(1), stdin: "null" }).outputSync();
+  return success ? command(name, argv) : { name: `${name}, which fails here`, run: undefined };
+}
