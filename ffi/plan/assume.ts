@@ -118,6 +118,7 @@ const OPENING: ReadonlySet<CallName> = new Set<CallName>([
   "fsmount",
   "fsopen",
   "fspick",
+  "memfd_create",
   "open_by_handle_at",
   "open_tree",
   "openat",
@@ -128,6 +129,9 @@ const OPENING: ReadonlySet<CallName> = new Set<CallName>([
 ]);
 /** The first arguments of ioctl(2) that do: those of ioctl_nsfs(2), and SIOCGSKNS. */
 const OPENING_REQUESTS: ReadonlySet<number> = new Set([0xb701, 0xb702, 0x894c]);
+
+/** The version of Landlock's interface that is taken to be there. */
+const LANDLOCK_ABI = 7;
 
 /** What becomes of a call. */
 export function assuming(call: Call<Assumed>): Answer<Assumed> | "later" {
@@ -157,6 +161,8 @@ export function assuming(call: Call<Assumed>): Answer<Assumed> | "later" {
       return { result: opened(state, state.descriptors.get(Number(a)), Number(c)) };
     case "signalfd4":
       return { result: opened(state, { signals: true }) };
+    case "landlock_create_ruleset":
+      return { result: a === 0n ? LANDLOCK_ABI : opened(state) };
     case "umask":
       return { result: 0o22 };
     case "close_range":

@@ -8,6 +8,7 @@ import * as capability from "../constants/capability.ts";
 import * as errno from "../constants/errno.ts";
 import * as fcntl from "../constants/fcntl.ts";
 import { LANDLOCK_RULE_NET_PORT, LANDLOCK_RULE_PATH_BENEATH } from "../constants/landlock.ts";
+import * as mman from "../constants/mman.ts";
 import * as mount from "../constants/mount.ts";
 import * as nsfs from "../constants/nsfs.ts";
 import * as prctl from "../constants/prctl.ts";
@@ -42,6 +43,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   LANDLOCK_RULE_: { names: { LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_RULE_NET_PORT } },
   // those of unshare(2) and setns(2), where there is no signal
   KINDS_: { names: sched, flags: "CLONE_" },
+  MFD_: { names: mman, flags: "MFD_" },
   MS_: { names: mount, flags: "MS_" },
   NS_: { names: nsfs },
   O_: {
@@ -228,6 +230,15 @@ const PRCTL: Readonly<Record<number, Kind | "nothing">> = {
   [prctl.PR_CAPBSET_DROP]: "CAP_",
 };
 
+/** As many bytes as are shown at most. */
+const SHOWN = 200;
+
+/** Bytes, the first of them if there are many. */
+function quoteSome(memory: Memory, address: bigint, size: number): string {
+  const text = quote(memory.string(address, Math.min(size, SHOWN)));
+  return size > SHOWN ? `${text}...` : text;
+}
+
 /** An argument; `next` is the one behind it. */
 function printValue(argument: Value, kind: Kind, memory: Memory, next: Value | undefined): string {
   const { value, label } = argument;
@@ -236,7 +247,7 @@ function printValue(argument: Value, kind: Kind, memory: Memory, next: Value | u
     case "string":
       return value === 0n ? "NULL" : quote(memory.string(value));
     case "bytes":
-      return value === 0n ? "NULL" : quote(memory.string(value, Number(next!.value)));
+      return value === 0n ? "NULL" : quoteSome(memory, value, Number(next!.value));
     case "strings": {
       if (value === 0n) return "NULL";
       return `[${pointers(argument, memory).map((at) => quote(memory.string(at))).join(", ")}]`;

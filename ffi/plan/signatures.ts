@@ -57,7 +57,7 @@ export const SIGNATURES = {
   landlock_add_rule: ["fd", "LANDLOCK_RULE_", "address", "number"],
   landlock_create_ruleset: ["address", "number", "number"],
   landlock_restrict_self: ["fd", "number"],
-  memfd_create: ["string", "number"],
+  memfd_create: ["string", "MFD_"],
   mkdirat: ["dirfd", "string", "octal"],
   mount: ["string", "string", "string", "MS_", "string"],
   mount_setattr: ["dirfd", "string", "AT_", "address", "number"],

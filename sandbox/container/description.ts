@@ -87,9 +87,11 @@ export function holdDescription(
     result: fd,
   });
   p.place(made);
-  for (const part of filter ? [head, filter.program] : [head]) {
-    p.call("write", [fd, part, part.length], { message });
-  }
+  const write = (bytes: Uint8Array, why: string): void => {
+    p.call("write", [fd, bytes, bytes.length], { why, message });
+  };
+  write(head, "the program that it was started with, and its namespaces");
+  if (filter) write(filter.program, "its filter of system calls");
   p.call("fcntl", [fd, F_ADD_SEALS, SEALS], {
     why: "nobody can change it any more",
     message: "cannot seal the description of the container",

@@ -13,6 +13,7 @@ import { assuming, forked, opened, processOf } from "../../ffi/plan/assume.ts";
 import type { Answer, Call } from "../../ffi/plan/walk.ts";
 import { pidfdOpen } from "../../ffi/pidfd.ts";
 import { fstat, type Stat, statx } from "../../ffi/stat.ts";
+import { syscall } from "../../ffi/syscall.ts";
 import { close, read } from "../../ffi/unistd.ts";
 import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
 import { attempt, learn, type Namespace, namespaceAt, ownerOf, text, withFile } from "./host.ts";
@@ -91,6 +92,15 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
       put(state, name, { owner: state.user });
     }
     return DONE;
+  },
+  landlock_create_ruleset: (_call, attributes, size, flags) => {
+    if (attributes !== 0n) return undefined;
+    try {
+      return { result: syscall("landlock_create_ruleset", [null, size!, flags!]) };
+    } catch (error) {
+      if (error instanceof SyscallError) return failed(error.errno);
+      throw error;
+    }
   },
   setns: ({ process: { state } }, fd, flags) => enter(state, descriptor(state, fd!), Number(flags)),
   geteuid: ({ process: { state } }) => ({ result: inside(state.user, "uid", state.uid) }),
