@@ -3,7 +3,7 @@ import { allHelp, type Help } from "../commands/help.ts";
 import { assert, assertEquals, fromFileUrl } from "../scripts/std.ts";
 
 const MAIN = fromFileUrl(new URL("../commands/main.ts", import.meta.url));
-const TIMEOUT = 60_000;
+const TIMEOUT = 120_000;
 const scratch = Deno.makeTempDirSync({ prefix: "denspace-completion-" });
 Deno.test.afterAll(() => Deno.removeSync(scratch, { recursive: true }));
 

@@ -8,7 +8,7 @@ import { dirname, fromFileUrl, join } from "../scripts/std.ts";
 
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const TIMEOUT = 60_000;
+const TIMEOUT = 120_000;
 const AS_ROOT = Deno.uid() === 0;
 
 /** Who runs a command: uid 0, or an ordinary user. */

@@ -88,7 +88,7 @@ export interface Fixture {
 
 /** The util-linux release whose behaviour is the reference. */
 const REFERENCE = "2.41";
-const TIMEOUT = 30_000;
+const TIMEOUT = 120_000;
 const IDS: Record<Account, { uid: number; gid: number }> = {
   root: { uid: 0, gid: 0 },
   user: { uid: 1000, gid: 1000 },

@@ -19,7 +19,7 @@ const AS_ROOT = Deno.uid() === 0;
 const SELF: Account = AS_ROOT ? "root" : "user";
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const TIMEOUT = 60_000;
+const TIMEOUT = 120_000;
 
 /** What a test may need of the host, besides commands. */
 const PROBES: Record<string, () => boolean> = {
