@@ -47,6 +47,12 @@ const REFUSALS: Suite = {
   name: "refusals",
   files: ["needs_test.ts", "refusal_test.ts"],
 };
+/** Of version 2 of cgroups, which guests have alone. */
+const LIMITS: Suite = {
+  name: "limits",
+  files: ["run_limits_test.ts"],
+  filter: /^root: (a limit of (a disk|processes)|only|an ordinary|a container sees)/,
+};
 
 function comparisons(part: string): Suite {
   const files = ["unshare", "nsenter", "maps", "persist"];
@@ -77,7 +83,7 @@ const GUESTS: Record<string, Guest> = {
     name: "6.12",
     kernel: /^6\.12\..*cloud.* x86_64$/,
     ...x86_64,
-    suites: [REFUSALS, END_TO_END, comparisons("1/8")],
+    suites: [REFUSALS, END_TO_END, LIMITS, comparisons("1/8")],
   },
   "Linux 6.1": {
     name: "6.1",
