@@ -203,6 +203,12 @@ const SPECIAL: Readonly<Partial<Record<CallName, Special>>> = {
     args[3]!.value === 0x7ffn ? "STATX_BASIC_STATS" : show(3),
     "{...}",
   ],
+  unlinkat: (show, args) => [
+    show(0),
+    show(1),
+    // AT_EACCESS of another call has the same number
+    args[2]!.value === BigInt(fcntl.AT_REMOVEDIR) ? "AT_REMOVEDIR" : show(2),
+  ],
   wait4: (show, args, memory) => {
     if (args[1]!.value === 0n) return args.map((_, i) => show(i));
     const { value, label } = memory.load(args[1]!.value, 4);

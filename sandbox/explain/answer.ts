@@ -171,6 +171,12 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
     );
     return { result: length };
   },
+  mkdirat: ({ process: { state, memory } }, directory, at) => {
+    const path = pathFrom(state, directory!, memory.text(at!));
+    // What is in it then is not known, as with a mount.
+    if (path !== undefined) state.mounts = [...state.mounts, path];
+    return DONE;
+  },
   mount: ({ process: { state, memory } }, _source, target) => {
     const path = memory.text(target!);
     const found = look(state, path);
