@@ -11,6 +11,7 @@ const COMMANDS: Commands = {
   run: () => import("./run.ts"),
   exec: () => import("./exec.ts"),
   diff: () => import("./diff.ts"),
+  gc: () => import("./gc.ts"),
   explain: () => import("./explain.ts"),
   emit: () => import("./emit.ts"),
   lsns: () => import("./lsns.ts"),

@@ -100,6 +100,7 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/fcntl.h", names: /^F_(?!SEAL_)\w+$/ },
     { from: "linux/fcntl.h", names: /^F_SEAL_\w+$/, as: "flag" },
     { from: "linux/openat2.h", names: /^RESOLVE_\w+$/, as: "flag" },
+    { from: "linux/fcntl.h", names: /^LOCK_(EX|NB)$/ },
   ],
   "mman.ts": [
     "Flags of mmap(2), mprotect(2) and memfd_create(2).",

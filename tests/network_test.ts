@@ -21,7 +21,7 @@ import { raiseLoopback } from "../sandbox/loopback.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../sandbox/network/address.ts";
 import { parseRate } from "../sandbox/network/rate.ts";
 import { interfaceIndex, openRtnetlink, tell } from "../sandbox/network/rtnetlink.ts";
-import { makeVeth, removeVeth, setUpVeth, type Veth } from "../sandbox/network/veth.ts";
+import { linksOf, makeVeth, removeLinks, setUpVeth, type Veth } from "../sandbox/network/veth.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
 
 const TIMEOUT = 60_000;
@@ -194,7 +194,7 @@ async function started(host: Host, program: string): Promise<Deno.ChildProcess> 
 /** A program that removes what is outside. */
 function removal(veth: Veth): string {
   return executable(plan("test", (p) => {
-    removeVeth(p, veth);
+    removeLinks(p, linksOf(veth));
     p.call("exit_group", [0]);
   }));
 }

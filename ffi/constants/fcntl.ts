@@ -206,3 +206,7 @@ export const RESOLVE_BENEATH: number = 0x8;
 export const RESOLVE_IN_ROOT: number = 0x10;
 /** `RESOLVE_CACHED` of linux/openat2.h. */
 export const RESOLVE_CACHED: number = 0x20;
+/** `LOCK_EX` of linux/fcntl.h. */
+export const LOCK_EX: number = 2;
+/** `LOCK_NB` of linux/fcntl.h. */
+export const LOCK_NB: number = 4;

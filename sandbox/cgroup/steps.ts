@@ -12,6 +12,7 @@ import {
   O_WRONLY,
 } from "../../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
+import { WNOHANG } from "../../ffi/constants/wait.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Label, Need, Operand } from "../../ffi/plan/step.ts";
@@ -60,7 +61,7 @@ export function cgroupSteps(p: Builder, { groups, counters }: Cgroup): CgroupSte
       for (const counter of counters) sayCounter(p, name, counter);
     },
     remove: () => {
-      removeAll(p, groups, made);
+      removeAll(p, groups.map(({ path }) => path), made);
       for (const group of groups) leaveAside(p, group);
     },
   };
@@ -109,10 +110,17 @@ const [TRIES, PAUSE_NS] = [2500, 2_000_000];
 const PIDS = 4096;
 const [NEWLINE, ZERO] = ["\n", "0"].map((c) => c.charCodeAt(0)) as [number, number];
 
+/** Ends all processes in cgroups, and removes these, the last one first, as far as they are there. */
+export function removeCgroups(p: Builder, directories: readonly string[]): void {
+  const made = p.cell("cgroups");
+  p.set(made, directories.length);
+  removeAll(p, directories, made);
+}
+
 /** Removes the cgroups that were made, the last one first. */
-function removeAll(p: Builder, groups: readonly Group[], made: Cell): void {
-  const paths: Operand = { list: groups.map(({ path }) => path) };
-  const members: Operand = { list: groups.map(({ path }) => `${path}/cgroup.procs`) };
+function removeAll(p: Builder, directories: readonly string[], made: Cell): void {
+  const paths: Operand = { list: directories };
+  const members: Operand = { list: directories.map((path) => `${path}/cgroup.procs`) };
   const [again, next, busy, end] = [p.label(), p.label(), p.label(), p.label()];
   const [tries, at] = [p.cell("tries"), p.cell("at")];
   p.place(next);
@@ -138,6 +146,12 @@ function removeAll(p: Builder, groups: readonly Group[], made: Cell): void {
   p.place(patient);
   p.control("add", [tries, 1], { result: tries });
   killMembers(p, p.control("load64", [p.control("add", [members, at]), 0]));
+  const reaped = p.label();
+  p.call("wait4", [-1, 0, WNOHANG, 0], {
+    why: "a zombie of ours is still in its cgroup",
+    fail: reaped,
+  });
+  p.place(reaped);
   pause(p);
   p.jump(again);
   p.place(end);

@@ -5,9 +5,11 @@
  * @module
  */
 import type { Builder } from "../../ffi/plan/builder.ts";
+import type { Cell } from "../../ffi/plan/step.ts";
 import { cgroupSteps } from "../cgroup/steps.ts";
-import { removeVeth } from "../network/veth.ts";
+import { linksOf, removeLinks } from "../network/veth.ts";
 import type { Container } from "./resolve.ts";
+import { forgetState, noteState, ownNetwork } from "./state.ts";
 
 /** What a plan does outside of a container. */
 export interface Outside {
@@ -21,17 +23,33 @@ export interface Outside {
   remove(): void;
 }
 
-/** What is outside of a container, in a plan; messages begin with the name. */
-export function outsideSteps(p: Builder, name: string, { cgroup, veth }: Container): Outside {
+/**
+ * What is outside of a container, in a plan.
+ *
+ * @param name with which messages begin
+ * @param slot a descriptor that may be replaced
+ */
+export function outsideSteps(
+  p: Builder,
+  name: string,
+  { cgroup, veth, state }: Container,
+  slot: Cell,
+): Outside {
   const limits = cgroup && cgroupSteps(p, cgroup);
+  const cgroups = cgroup?.groups.flatMap(({ path, aside }) => aside ? [path, aside] : [path]) ?? [];
+  const links = veth ? linksOf(veth) : [];
   const remove = (): void => {
     limits?.remove();
-    if (veth) removeVeth(p, veth);
+    removeLinks(p, links);
+    if (state !== undefined) forgetState(p, state);
   };
   return {
     around: (body) => {
       if (!limits && !veth) return body();
       p.guard(() => {
+        if (state !== undefined) {
+          noteState(p, state, { cgroups, links, network: ownNetwork() }, slot);
+        }
         limits?.make();
         body();
       }, remove);

@@ -48,6 +48,8 @@ import {
 } from "./supervisor.ts";
 import { openTerminal, relay, takeTerminal, useTerminal } from "./terminal.ts";
 
+type Slots = [layers: Cell, userns: Cell, terminal: Cell, description: Cell, state: Cell];
+
 /** What is wanted beside the configuration. */
 export interface ContainerOptions {
   /** The name with which messages begin. */
@@ -96,14 +98,10 @@ export function containerPlan(
     ]);
     const abi = landlock && requireLandlock(p, landlock);
     if (container.dieWithParent) dieWithStarter(p);
-    const supervisor = becomeSupervisor(p, 4);
-    const outside = outsideSteps(p, name, container);
-    const [layersSlot, usernsSlot, terminalSlot, descriptionSlot] = supervisor.slots as [
-      Cell,
-      Cell,
-      Cell,
-      Cell,
-    ];
+    const supervisor = becomeSupervisor(p, 5);
+    const [layersSlot, usernsSlot, terminalSlot, descriptionSlot, stateSlot] = supervisor
+      .slots as Slots;
+    const outside = outsideSteps(p, name, container, stateSlot);
     if (!existing) keep(p, holdDescription(p, container, filter), descriptionSlot);
     outside.around(() => {
       const processes = runStage(p, supervisor, () => {

@@ -17,6 +17,7 @@ import { type MountSpec, mountSpec } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
 import { vethOf } from "./network.ts";
 import type { Veth } from "../network/veth.ts";
+import { stateDirectory } from "./state.ts";
 import type { Config, IdMapping, NamespaceType, Process } from "./oci.ts";
 
 /** A container, as it is to be made here. */
@@ -43,6 +44,8 @@ export interface Container {
   readonly keep: string | undefined;
   /** Its cgroups; none if it has no limits. */
   readonly cgroup: Cgroup | undefined;
+  /** The file in which it is noted what it has outside. */
+  readonly state: string | undefined;
   /** Its interface to the machine. */
   readonly veth: Veth | undefined;
   /** Whether there is a process 1 beside the program. */
@@ -92,6 +95,7 @@ export function resolve(config: Config, machine: Machine): Container {
   const specs = (config.mounts ?? [])
     .flatMap((mount) => mount.type === "cgroup" ? cgroupMounts(mount) : [mount])
     .map(mountSpec);
+  const directory = stateDirectory(machine.uid);
   const { [LAYERS]: keep, [TIMEOUT]: timeout, [LANDLOCK]: granted } = annotations;
   const layers = keep === undefined
     ? undefined
@@ -111,6 +115,7 @@ export function resolve(config: Config, machine: Machine): Container {
     ],
     keep: keep === "tmpfs" ? undefined : keep,
     cgroup: cgroupOf(config, machine),
+    state: directory === undefined ? undefined : `${directory}/${machine.id}`,
     veth: vethOf(annotations, machine.id),
     init: annotations[INIT] === "true",
     diff: annotations[DIFF] === "true",

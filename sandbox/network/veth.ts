@@ -124,9 +124,14 @@ export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void
   p.call("close", [socket]);
 }
 
-/** Outside: removes what is left of the pair. Without the container's namespace that is not much. */
-export function removeVeth(p: Builder, veth: Veth): void {
-  const names = veth.rate ? [veth.name, ifbOf(veth)] : [veth.name];
+/** The interfaces outside. */
+export function linksOf(veth: Veth): string[] {
+  return veth.rate ? [veth.name, ifbOf(veth)] : [veth.name];
+}
+
+/** Outside: removes interfaces, as far as they are there. */
+export function removeLinks(p: Builder, names: readonly string[]): void {
+  if (names.length === 0) return;
   const socket = openRtnetlink(p);
   for (const name of names) {
     tell(p, socket, deleteLink(name), {

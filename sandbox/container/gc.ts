@@ -1,0 +1,56 @@
+/**
+ * Removing what dead containers have left.
+ *
+ * @module
+ */
+import { readdir } from "../../ffi/dirent.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { plan } from "../../ffi/plan/builder.ts";
+import type { Plan } from "../../ffi/plan/step.ts";
+import { encode } from "../../ffi/bytes.ts";
+import { removeCgroups } from "../cgroup/steps.ts";
+import { removeLinks } from "../network/veth.ts";
+import { nameProcess } from "../program.ts";
+import { type Dead, forgetState } from "./state.ts";
+
+/**
+ * The plan that removes what dead containers have left, and says of which.
+ *
+ * @param network the inode of the network namespace in which it is to run
+ */
+export function gcPlan(name: string, dead: readonly Dead[], network: number): Plan {
+  return plan(name, (p) => {
+    nameProcess(p, "denspace");
+    for (const { name: container, file, left } of dead) {
+      // Who is in it may have made others in it.
+      removeCgroups(p, left.cgroups.flatMap(withThoseBelow));
+      const here = left.network === network;
+      if (here) removeLinks(p, left.links);
+      if (here || left.links.length === 0) forgetState(p, file);
+      const text = here || left.links.length === 0
+        ? `${container}\n`
+        : `${container}: its interfaces are those of another network namespace\n`;
+      p.call("write", [1, text, encode(text).length], { message: "cannot write" });
+    }
+    p.call("exit_group", [0]);
+  });
+}
+
+/** A cgroup, and all below it, each before those that are in it. */
+function withThoseBelow(directory: string): string[] {
+  return [directory, ...subdirectories(directory).flatMap(withThoseBelow)];
+}
+
+function subdirectories(directory: string): string[] {
+  return attempt(() => readdir(directory)).map((name) => `${directory}/${name}`)
+    .filter((path) => attempt(() => readdir(path)).length > 0);
+}
+
+function attempt(list: () => string[]): string[] {
+  try {
+    return list();
+  } catch (error) {
+    if (error instanceof SyscallError) return [];
+    throw error;
+  }
+}
