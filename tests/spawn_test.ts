@@ -564,10 +564,24 @@ Deno.test("the plan of a program is cloned, emitted and explained", async () => 
     [reader, writer].forEach(denspace.close);
     const file = `${directory}/program`;
     denspace.emit(program, file);
-    const { stdout } = new Deno.Command(file).outputSync();
-    assertEquals(new TextDecoder().decode(stdout), "1 0\n");
+    const { stdout, code } = new Deno.Command(file).outputSync();
+    assertEquals([new TextDecoder().decode(stdout), code], ["1 0\n", 5]);
   });
 });
+
+for (const namespaces of [{ user: true }, { user: true, pid: true }] as const) {
+  const what = "pid" in namespaces ? "a parent that ends as its program does" : "a program";
+  Deno.test(`a process becomes ${what}`, () => {
+    const mod = new URL("../mod.ts", import.meta.url).href;
+    const options = { command: "sh", args: ["-c", "exit 4"], namespaces };
+    const source = `import { exec, plan } from ${JSON.stringify(mod)};
+      exec(plan(${JSON.stringify(options)}), ["sh"]);`;
+    const { code } = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", `data:text/typescript,${encodeURIComponent(source)}`],
+    }).outputSync();
+    assertEquals(code, 4);
+  });
+}
 
 // What is left -------------------------------------------------------------------
 

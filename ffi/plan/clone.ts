@@ -42,6 +42,7 @@ import { failureOf } from "./failure.ts";
 import { host } from "./host.ts";
 import { layout } from "./layout.ts";
 import { type Cell, ERRNO, FAILED, type Plan, STACK } from "./step.ts";
+import { withSibling } from "./successor.ts";
 
 const STACK_SIZE = 64 * 1024;
 const PAGE = 64 * 1024; // the largest there is
@@ -184,6 +185,7 @@ function asChild(
 ): ChildPlan {
   let cells!: Omit<ChildPlan, "plan">;
   let failure!: number;
+  let end!: number;
   const whole = plan(program.name, (p) => {
     cells = { failed: p.cell("failed"), stack: p.cell("argc"), mask: p.cell("signal mask") };
 
@@ -215,8 +217,11 @@ function asChild(
     failure = p.here().at!;
     p.control("add", [1, 0], { result: cells.failed });
     p.call("exit_group", [127]);
+    end = p.here().at!;
+    p.call("exit_group", [0]);
   }, program);
-  return { plan: { ...whole, start: program.steps.length, failure }, ...cells };
+  const start = program.steps.length;
+  return { plan: withSibling({ ...whole, start, failure }, end), ...cells };
 }
 
 const DEFAULT_ACTION = new Uint8Array(32);

@@ -36,7 +36,8 @@ import { failureOf } from "./failure.ts";
 import { host } from "./host.ts";
 import { fileImage, memoryImage } from "./image.ts";
 import { MESSAGE_OFFSET } from "./layout.ts";
-import { type Cell, ERRNO, FAILED, type Operand, type Plan, STACK } from "./step.ts";
+import { ERRNO, FAILED, type Operand, type Plan, STACK } from "./step.ts";
+import { withSibling } from "./successor.ts";
 
 /** How a program is started. */
 export interface StartOptions {
@@ -335,17 +336,7 @@ function reporting(
     p.place(lost);
     p.call("exit_group", [ERRNO]);
   }, base);
-  const { steps, successor } = whole;
-  return {
-    ...whole,
-    start: base.steps.length,
-    failure,
-    steps: successor ? steps.with(successor.end, jumpTo(steps[successor.end]!.result, end)) : steps,
-  };
-}
-
-function jumpTo(result: Cell, at: number): Plan["steps"][number] {
-  return { op: "add", args: [0, 0], result, note: { next: { at } } };
+  return withSibling({ ...whole, start: base.steps.length, failure }, end);
 }
 
 /** The variables of our environment, in their order. */

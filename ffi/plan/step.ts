@@ -154,15 +154,16 @@ export interface Plan {
 }
 
 /**
- * A sibling that a plan's process forks and that runs the program: by
- * `CLONE_PARENT` it is a child of the same parent, by `CLONE_VFORK` the first
- * one ends when the other has executed its program, or has ended.
+ * A process that a plan forks and that runs the program, while the first one
+ * waits for it. Who runs the plan may have it instead as a child of its own.
  */
 export interface Successor {
-  /** The cell that holds its process id in the first process. */
+  /** The index of the step that forks it. */
+  readonly fork: number;
+  /** The index of the step with which the first process goes on, and does not come back. */
+  readonly parent: number;
+  /** The cell that then holds the other's process id. */
   readonly pid: Cell;
-  /** The index of the step by which the first process then ends. */
-  readonly end: number;
 }
 
 /** The context, which the interpreter itself writes. */

@@ -4,13 +4,7 @@
  * @module
  */
 import { EINVAL, EPERM } from "../../ffi/constants/errno.ts";
-import {
-  CLONE_NEWPID,
-  CLONE_NEWTIME,
-  CLONE_PARENT,
-  CLONE_VFORK,
-  CLONE_VM,
-} from "../../ffi/constants/sched.ts";
+import { CLONE_NEWPID, CLONE_NEWTIME } from "../../ffi/constants/sched.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { type Builder, plan } from "../../ffi/plan/builder.ts";
 import { execvp } from "../../ffi/plan/execvp.ts";
@@ -33,7 +27,7 @@ import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../r
 import { limitResource } from "../rlimits.ts";
 import { installFilter } from "../seccomp/filter.ts";
 import { setClocks } from "../time.ts";
-import { dieWithParent, expectChild } from "../waiter.ts";
+import { dieWithParent, expectChild, forwardTo } from "../waiter.ts";
 import type { Checked } from "./check.ts";
 import { mountAll } from "./mounts.ts";
 
@@ -48,6 +42,7 @@ const NAME = "spawn";
 export function programPlan(want: Checked, parent?: number): Plan {
   const { made, joined, uid, gid, groups, capabilities, root, chroot } = want;
   const changesIds = (uid ?? gid) !== undefined;
+  const forks = (["pid", "time"] as const).some((name) => made.has(name) || joined.has(name));
   let successor: Successor | undefined;
 
   const whole = plan(NAME, (p) => {
@@ -63,8 +58,10 @@ export function programPlan(want: Checked, parent?: number): Plan {
     };
     dies();
     const ids = outsideIds(p);
-    const mapper = want.users.length + want.groupRanges.length > 0
-      ? (expectChild(p), forkMapper(p, { users: want.users, groups: want.groupRanges }))
+    const mapped = want.users.length + want.groupRanges.length > 0;
+    if (mapped || forks) expectChild(p);
+    const mapper = mapped
+      ? forkMapper(p, { users: want.users, groups: want.groupRanges })
       : undefined;
     const entered = { namespaces: joined };
     enter(p, entered, openNamespaces(p, entered, refusal), refusal);
@@ -80,7 +77,6 @@ export function programPlan(want: Checked, parent?: number): Plan {
       p.control("raise", [EPERM], { call: "write", message: "cannot write the id maps" })
     );
     setClocks(p, want);
-    const forks = (["pid", "time"] as const).some((name) => made.has(name) || joined.has(name));
     if (forks) {
       successor = fork(p, namespaceFlags([...made, ...joined.keys()]));
       dies();
@@ -131,28 +127,21 @@ function watchParent(p: Builder, parent: number | undefined): Cell {
   return p.call("pidfd_open", [found, 0], { message: "cannot watch the parent" });
 }
 
-/** Forks the process that runs the program. */
+/** Forks the process that runs the program, and waits for it if it is a child. */
 function fork(p: Builder, flags: number): Successor {
-  const pid = p.call("clone", [
-    CLONE_PARENT | CLONE_VM | CLONE_VFORK | SIGNALS.SIGCHLD,
-    0,
-    0,
-    0,
-    0,
-  ], {
-    why: flags & CLONE_NEWPID
-      ? "only a new process is in that pid namespace; it is a child of our parent"
-      : "only a new process is in that time namespace; it is a child of our parent",
+  const fork = p.here().at!;
+  const pid = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
+    why: `only a new process is in that ${flags & CLONE_NEWPID ? "pid" : "time"} namespace`,
     child: "program",
     message: "fork failed",
     ...(flags & CLONE_NEWTIME && { needs: NEEDS.timeOfProgram }),
   });
   const program = p.label();
   p.branch("equal", pid, 0, program);
-  const end = p.here().at!;
-  p.call("exit_group", [0], { why: "the program has started" });
+  const parent = p.here().at!;
+  forwardTo(p, pid, { unblock: true });
   p.place(program);
-  return { pid, end };
+  return { fork, parent, pid };
 }
 
 /** Replaces the process by the program. */
