@@ -92,8 +92,9 @@ export function configOf(want: Wanted): Config {
       ...defaultMounts({
         isNew,
         inUserNamespace,
-        hasTtyGroup: !maps ||
-          maps.groups.some(({ containerID, size }) => containerID <= 5 && containerID + size > 5),
+        hasTtyGroup: maps === undefined
+          ? find("user") === undefined
+          : maps.groups.some(({ containerID, size }) => containerID <= 5 && containerID + size > 5),
         copy,
       }).filter(({ destination }) => !wanted.some((mount) => mount.destination === destination)),
       ...wanted,
