@@ -5,13 +5,15 @@
  * @module
  */
 import { CAPABILITIES } from "../ffi/constants/capability.ts";
-import { errorName, printArguments, printResult } from "../ffi/plan/print.ts";
+import { printArguments, printResult } from "../ffi/plan/print.ts";
 import { reporting } from "../ffi/plan/report.ts";
 import type { Plan } from "../ffi/plan/step.ts";
+import { errorName } from "../ffi/plan/symbols.ts";
 import { type Answer, type Call, walk } from "../ffi/plan/walk.ts";
 import { foretell } from "./explain/answer.ts";
 import { manualPage } from "./explain/manual.ts";
 import { needs, type Privilege } from "./explain/needs.ts";
+import { usualReason } from "./explain/usual.ts";
 import { descriptor, startState, type State } from "./explain/state.ts";
 
 export type { Privilege } from "./explain/needs.ts";
@@ -161,10 +163,10 @@ function explained(
   return {
     process: call.process.name,
     call: call.name,
-    arguments: printArguments(call),
+    arguments: printArguments(call, answer),
     result: printResult(call, answer),
     errno: result !== undefined && result < 0 ? errorName(-result) : null,
-    why: call.step.note.why ?? null,
+    why: call.step.note.why ?? usualReason(call.name),
     manual,
     needs,
   };

@@ -38,6 +38,8 @@ export interface Assumed {
   readonly descriptors: Map<number, Descriptor>;
   /** The signals that are blocked. */
   mask: bigint;
+  /** The file mode creation mask. */
+  umask: number;
   /** Whether its parent has been told of its end. */
   waited?: boolean;
   /** Whether a SIGCHLD waits to be taken. */
@@ -61,7 +63,7 @@ export function start(
   mask: bigint = 0n,
 ): Assumed {
   const descriptors = new Map([...open].map((fd): [number, Descriptor] => [fd, {}]));
-  return { name, pid: FIRST_PID, children: [], descriptors, mask };
+  return { name, pid: FIRST_PID, children: [], descriptors, mask, umask: 0o22 };
 }
 
 /** The process of that id, among all that come from the same one. */
@@ -79,7 +81,7 @@ export function forked(maker: Assumed, name: string, flags: bigint): Assumed {
   while (root.parent) root = root.parent;
   const pid = FIRST_PID + count(root);
   const parent = has(flags, CLONE_PARENT) ? maker.parent ?? maker : maker;
-  const { descriptors, mask } = maker;
+  const { descriptors, mask, umask } = maker;
   const child: Assumed = {
     name,
     pid,
@@ -87,6 +89,7 @@ export function forked(maker: Assumed, name: string, flags: bigint): Assumed {
     children: [],
     descriptors: has(flags, CLONE_FILES) ? descriptors : new Map(descriptors),
     mask,
+    umask,
   };
   parent.children.push(child);
   return child;
@@ -163,8 +166,11 @@ export function assuming(call: Call<Assumed>): Answer<Assumed> | "later" {
       return { result: opened(state, { signals: true }) };
     case "landlock_create_ruleset":
       return { result: a === 0n ? LANDLOCK_ABI : opened(state) };
-    case "umask":
-      return { result: 0o22 };
+    case "umask": {
+      const { umask } = state;
+      state.umask = Number(a) & 0o777;
+      return { result: umask };
+    }
     case "close_range":
       if (Number(c) & CLOSE_RANGE_CLOEXEC) return { result: 0 };
       for (const fd of [...state.descriptors.keys()]) {

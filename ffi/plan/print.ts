@@ -5,61 +5,16 @@
  */
 import { encode } from "../bytes.ts";
 import * as capability from "../constants/capability.ts";
-import * as errno from "../constants/errno.ts";
 import * as fcntl from "../constants/fcntl.ts";
-import { LANDLOCK_RULE_NET_PORT, LANDLOCK_RULE_PATH_BENEATH } from "../constants/landlock.ts";
-import * as mman from "../constants/mman.ts";
-import * as mount from "../constants/mount.ts";
-import * as nsfs from "../constants/nsfs.ts";
 import * as prctl from "../constants/prctl.ts";
-import * as sched from "../constants/sched.ts";
-import * as seccomp from "../constants/seccomp.ts";
-import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../constants/signal.ts";
-import * as wait from "../constants/wait.ts";
+import { ERROR_TEXTS } from "../constants/errno.ts";
+import { SIGNALS } from "../constants/signal.ts";
 import { assuming, start } from "./assume.ts";
 import { reporting } from "./report.ts";
 import { type Kind, SIGNATURES } from "./signatures.ts";
 import type { CallName, Plan } from "./step.ts";
+import { errorName, nameOf, symbol } from "./symbols.ts";
 import { type Answer, type Call, type Memory, type Part, type Value, walk } from "./walk.ts";
-
-/** The constants that an argument is one of, or made of. */
-interface Family {
-  readonly names: Readonly<Record<string, unknown>>;
-  /** Whether several are added up; those of `names` that start so are. */
-  readonly flags?: string;
-  /** Whether the lowest bits are one of other constants. */
-  readonly low?: { readonly mask: number; readonly names: Readonly<Record<string, unknown>> };
-  /** Whether that one comes first. */
-  readonly lowFirst?: boolean;
-}
-
-const { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE, O_CREAT } = fcntl;
-
-const FAMILIES: Readonly<Record<string, Family>> = {
-  AT_: { names: fcntl, flags: "AT_" },
-  CAP_: { names: capability.CAPABILITIES },
-  CLONE_: { names: sched, flags: "CLONE_", low: { mask: 0xff, names: SIGNALS } },
-  HOW_: { names: { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK } },
-  LANDLOCK_RULE_: { names: { LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_RULE_NET_PORT } },
-  // those of unshare(2) and setns(2), where there is no signal
-  KINDS_: { names: sched, flags: "CLONE_" },
-  MFD_: { names: mman, flags: "MFD_" },
-  MS_: { names: mount, flags: "MS_" },
-  NS_: { names: nsfs },
-  O_: {
-    names: fcntl,
-    flags: "O_",
-    low: { mask: O_ACCMODE, names: { O_RDONLY, O_WRONLY, O_RDWR } },
-    lowFirst: true,
-  },
-  OPENED_: { names: fcntl, flags: "O_" },
-  PR_: { names: operations() },
-  SECCOMP_SET_MODE_: { names: { SECCOMP_SET_MODE_FILTER: seccomp.SECCOMP_SET_MODE_FILTER } },
-  SECCOMP_FILTER_FLAG_: { names: seccomp, flags: "SECCOMP_FILTER_FLAG_" },
-  PR_CAP_AMBIENT_: { names: prctl, flags: "PR_CAP_AMBIENT_" },
-  SIG_: { names: SIGNALS },
-  W_: { names: wait, flags: "W" },
-};
 
 /**
  * A plan as strace(1) would show its run, if nothing went wrong: each system call
@@ -95,7 +50,7 @@ export function print(plan: Plan, argv: readonly string[] = [plan.name]): string
       const answer = assuming(call);
       if (answer === "later") return answer;
       const { why } = call.step.note;
-      lines[places.get(call)!] = `${call.process.name}: ${printCall(call)} = ${
+      lines[places.get(call)!] = `${call.process.name}: ${printCall(call, answer)} = ${
         printResult(call, answer)
       }${why === undefined ? "" : `  # ${why}`}\n`;
       return answer;
@@ -105,33 +60,32 @@ export function print(plan: Plan, argv: readonly string[] = [plan.name]): string
 }
 
 /** A system call as strace(1) shows it, after it has been answered. */
-export function printCall(call: Call<unknown>): string {
-  return `${call.name}(${printArguments(call).join(", ")})`;
+export function printCall(call: Call<unknown>, answer: Answer<unknown>): string {
+  return `${call.name}(${printArguments(call, answer).join(", ")})`;
 }
 
 /** The arguments of a system call as strace(1) shows them, after it has been answered. */
-export function printArguments({ name, args, process: { memory } }: Call<unknown>): string[] {
+export function printArguments(
+  { name, args, process: { memory } }: Call<unknown>,
+  { result = 0 }: Answer<unknown>,
+): string[] {
   const kinds: readonly Kind[] = SIGNATURES[name];
   const show = (i: number, kind: Kind = kinds[i]!): string =>
     printValue(args[i]!, kind, memory, args[i + 1]);
   const special = SPECIAL[name];
-  return special ? special(show, args, memory) : args.map((_, i) => show(i));
+  return special ? special(show, args, memory, result) : args.map((_, i) => show(i));
 }
 
 /** What a system call has returned, as strace(1) shows it. */
 export function printResult({ name }: Call<unknown>, { result, label }: Answer<unknown>): string {
   if (result === undefined) return name === "execve" ? "0" : "?";
   if (label !== undefined) return `<${label}>`;
-  return result < 0 ? `-1 ${errorName(-result)} (${errno.ERROR_TEXTS[-result]})` : `${result}`;
-}
-
-/** The name of an errno. */
-export function errorName(number: number): string {
-  return nameOf(number, errno as unknown as Family["names"]);
+  if (name === "umask") return `0${result.toString(8).padStart(2, "0")}`;
+  return result < 0 ? `-1 ${errorName(-result)} (${ERROR_TEXTS[-result]})` : `${result}`;
 }
 
 type Show = (i: number, kind?: Kind) => string;
-type Special = (show: Show, args: readonly Value[], memory: Memory) => string[];
+type Special = (show: Show, args: readonly Value[], memory: Memory, result: number) => string[];
 
 /** The calls of which strace(1) shows more, or less, than the kinds of their arguments tell. */
 const SPECIAL: Readonly<Partial<Record<CallName, Special>>> = {
@@ -152,8 +106,54 @@ const SPECIAL: Readonly<Partial<Record<CallName, Special>>> = {
     show(1),
     `[/* ${pointers(args[2]!, memory).length} vars */]`,
   ],
-  ioctl: (show) => [show(0), show(1, "NS_"), ...(show(2) === "NULL" ? [] : [show(2)])],
-  openat: (show, args) => [show(0), show(1), show(2), ...(has(args[2]!, O_CREAT) ? [show(3)] : [])],
+  fcntl: (show) => [show(0), show(1), show(1) === "F_ADD_SEALS" ? show(2, "F_SEAL_") : show(2)],
+  mount_setattr: (show, args, memory) => {
+    const [set, clear, propagation, user] = [0n, 8n, 16n, 24n]
+      .map((at) => Number(memory.load(args[3]!.value + at, 8).value));
+    return [
+      show(0),
+      show(1),
+      show(2),
+      `{attr_set=${symbol(set!, "MOUNT_ATTR_")}, attr_clr=${symbol(clear!, "MOUNT_ATTR_")}, ` +
+      `propagation=${symbol(propagation!, "MS_")}, userns_fd=${user}}`,
+      show(4),
+    ];
+  },
+  openat2: (show, args, memory) => {
+    const [flags, mode, resolve] = [0n, 8n, 16n]
+      .map((at) => Number(memory.load(args[2]!.value + at, 8).value));
+    const parts = [
+      `flags=${symbol(flags!, "O_")}`,
+      ...(flags! & fcntl.O_CREAT ? [`mode=0${mode!.toString(8)}`] : []),
+      `resolve=${symbol(resolve!, "RESOLVE_")}`,
+    ];
+    return [show(0), show(1), `{${parts.join(", ")}}`, show(3)];
+  },
+  signalfd4: (show, args, memory) => [
+    `${Number(BigInt.asIntN(32, args[0]!.value))}`,
+    signalSet(args[1]!, memory),
+    show(2),
+    show(3),
+  ],
+  socket: (show, args) => [
+    show(0),
+    show(1),
+    args[2]!.value === 0n && show(0) === "AF_INET" ? "IPPROTO_IP" : show(2),
+  ],
+  ioctl: (show, args, memory) =>
+    show(1, "NS_") === "SIOCSIFFLAGS"
+      ? [
+        show(0),
+        show(1, "NS_"),
+        `{ifr_name=${quote(memory.string(args[2]!.value))}, ifr_flags=${
+          memory.load(args[2]!.value + 16n, 2).value === 1n ? "IFF_UP" : "..."
+        }}`,
+      ]
+      : [show(0), show(1, "NS_"), ...(show(2) === "NULL" ? [] : [show(2)])],
+  openat: (
+    show,
+    args,
+  ) => [show(0), show(1), show(2), ...(has(args[2]!, fcntl.O_CREAT) ? [show(3)] : [])],
   pipe2: (show, args, memory) => {
     const [input, output] = [0n, 4n].map((at) => memory.load(args[0]!.value + at, 4).value);
     return [`[${input}, ${output}]`, show(1, "OPENED_")];
@@ -170,16 +170,36 @@ const SPECIAL: Readonly<Partial<Record<CallName, Special>>> = {
       show(4),
     ];
   },
-  prctl: (show, args) => {
+  prctl: (show, args, memory) => {
     const operation = Number(args[0]!.value);
     const second = PRCTL[operation];
+    if (operation === prctl.PR_SET_SECCOMP) {
+      return [show(0), show(1, "SECCOMP_MODE_"), filter(args[2]!, memory)];
+    }
     if (second === "nothing") return [show(0)];
     if (operation === prctl.PR_CAP_AMBIENT) {
-      return [show(0), show(1, "PR_CAP_AMBIENT_"), show(2, "CAP_"), show(3), show(4)];
+      const takes = args[1]!.value !== BigInt(prctl.PR_CAP_AMBIENT_CLEAR_ALL);
+      return [
+        show(0),
+        show(1, "PR_CAP_AMBIENT_"),
+        show(2, takes ? "CAP_" : "number"),
+        show(3),
+        show(4),
+      ];
     }
     return second ? [show(0), show(1, second)] : args.map((_, i) => show(i));
   },
-  read: (show, args, memory) => [show(0), quote(memory.string(args[1]!.value, 1)), show(2)],
+  prlimit64: (
+    show,
+    args,
+    memory,
+  ) => [show(0), show(1), limit(args[2]!, memory), limit(args[3]!, memory)],
+  read: (show, args, memory, result) => [
+    show(0),
+    quoteSome(memory, args[1]!.value, Math.max(0, result)),
+    show(2),
+  ],
+  seccomp: (show, args, memory) => [show(0), show(1), filter(args[2]!, memory)],
   setns: (show) => [show(0), show(1, "KINDS_")],
   unshare: (show) => [show(0, "KINDS_")],
   rt_sigaction: (show, args, memory) => [
@@ -203,14 +223,16 @@ const SPECIAL: Readonly<Partial<Record<CallName, Special>>> = {
     args[3]!.value === 0x7ffn ? "STATX_BASIC_STATS" : show(3),
     "{...}",
   ],
+  umask: (_show, args) => [`0${args[0]!.value.toString(8).padStart(2, "0")}`],
   unlinkat: (show, args) => [
     show(0),
     show(1),
     // AT_EACCESS of another call has the same number
     args[2]!.value === BigInt(fcntl.AT_REMOVEDIR) ? "AT_REMOVEDIR" : show(2),
   ],
-  wait4: (show, args, memory) => {
-    if (args[1]!.value === 0n) return args.map((_, i) => show(i));
+  wait4: (show, args, memory, result) => {
+    // With WNOHANG there may be no status.
+    if (args[1]!.value === 0n || result <= 0) return args.map((_, i) => show(i));
     const { value, label } = memory.load(args[1]!.value, 4);
     const status = label === undefined
       ? `{WIFEXITED(s) && WEXITSTATUS(s) == ${value >> 8n & 0xffn}}`
@@ -234,6 +256,7 @@ const PRCTL: Readonly<Record<number, Kind | "nothing">> = {
   [prctl.PR_SET_PDEATHSIG]: "SIG_",
   [prctl.PR_GET_SECCOMP]: "nothing",
   [prctl.PR_CAPBSET_DROP]: "CAP_",
+  [prctl.PR_SET_KEEPCAPS]: "number",
 };
 
 /** As many bytes as are shown at most. */
@@ -271,43 +294,7 @@ function printValue(argument: Value, kind: Kind, memory: Memory, next: Value | u
     case "fd":
       return `${number}`;
   }
-  return printConstant(number, FAMILIES[kind]!);
-}
-
-function printConstant(value: number, { names, flags, low, lowFirst }: Family): string {
-  if (flags === undefined) return nameOf(value, names);
-  let rest = value;
-  const found = Object.entries(names).filter((entry): entry is [string, number] => {
-    const [name, flag] = entry;
-    if (typeof flag !== "number" || flag <= 0 || !name.startsWith(flags)) return false;
-    return (flag & (flag - 1)) === 0 && (flag & (low?.mask ?? 0)) === 0;
-  }).sort(([, a], [, b]) => a - b).flatMap(([name, flag]) => {
-    if ((rest & flag) === 0) return [];
-    rest &= ~flag;
-    return [name];
-  });
-  if (low && (rest !== 0 || lowFirst)) {
-    if (lowFirst) found.unshift(nameOf(rest, low.names));
-    else found.push(nameOf(rest, low.names));
-  } else if (rest !== 0 || found.length === 0) {
-    found.push(hex(rest));
-  }
-  return found.join("|");
-}
-
-/** The first arguments of prctl(2), without the many that are second ones. */
-function operations(): Family["names"] {
-  const isOperation = (name: string): boolean =>
-    /^PR_((SET|GET)_(?!MM_)|CAPBSET_|CAP_AMBIENT$)/.test(name);
-  return Object.fromEntries(Object.entries(prctl).filter(([name]) => isOperation(name)));
-}
-
-function nameOf(value: number, names: Family["names"]): string {
-  return Object.keys(names).find((name) => names[name] === value) ?? hex(value);
-}
-
-function hex(value: number): string {
-  return value === 0 ? "0" : `0x${(value >>> 0).toString(16)}`;
+  return symbol(number, kind);
 }
 
 function has({ value }: Value, flag: number): boolean {
@@ -352,6 +339,23 @@ function action({ value }: Value, memory: Memory): string {
   return `{sa_handler=${name}, sa_mask=[], sa_flags=0}`;
 }
 
+/** A `struct sock_fprog`. */
+function filter({ value }: Value, memory: Memory): string {
+  const [length, first] = [memory.load(value, 2).value, memory.load(value + 8n, 8).value];
+  return `{len=${length}, filter=0x${first.toString(16)}}`;
+}
+
+/** A `struct rlimit64`. */
+function limit({ value }: Value, memory: Memory): string {
+  if (value === 0n) return "NULL";
+  const [soft, hard] = [0n, 8n].map((at) => {
+    const number = memory.load(value + at, 8).value;
+    if (number === 2n ** 64n - 1n) return "RLIM64_INFINITY";
+    return number > 1024n && number % 1024n === 0n ? `${number / 1024n}*1024` : `${number}`;
+  });
+  return `{rlim_cur=${soft}, rlim_max=${hard}}`;
+}
+
 function timespec({ value }: Value, memory: Memory): string {
   if (value === 0n) return "NULL";
   return `{tv_sec=${memory.load(value, 8).value}, tv_nsec=${memory.load(value + 8n, 8).value}}`;
@@ -387,12 +391,16 @@ export function quote(parts: readonly Part[]): string {
       quoted += `<${part.label}>`;
       continue;
     }
-    for (const byte of encode(part)) {
+    const bytes = encode(part);
+    for (const [i, byte] of bytes.entries()) {
       if (byte === 0x0a) quoted += "\\n";
       else if (byte === 0x09) quoted += "\\t";
       else if (byte === 0x22 || byte === 0x5c) quoted += `\\${String.fromCharCode(byte)}`;
-      else if (byte < 0x20 || byte > 0x7e) quoted += `\\${byte.toString(8)}`;
-      else quoted += String.fromCharCode(byte);
+      else if (byte < 0x20 || byte > 0x7e) {
+        // A digit behind it must not be taken for one of its own.
+        const next = bytes[i + 1] ?? 0;
+        quoted += `\\${byte.toString(8).padStart(next >= 0x30 && next <= 0x39 ? 3 : 1, "0")}`;
+      } else quoted += String.fromCharCode(byte);
     }
   }
   return `"${quoted}"`;

@@ -198,10 +198,11 @@ export function walk<S>(plan: Plan, { argv, environment, state, answer, calls }:
   };
 
   for (;;) {
-    const task = tasks.findLast((task) => !task.process.ended && !task.asked) ??
-      tasks.findLast((task) => !task.process.ended && goOn(task));
-    if (!task) break;
-    if (!task.process.ended) goOn(task);
+    // Who has waited goes on before who has just begun.
+    if (tasks.some((task) => !task.process.ended && task.asked && goOn(task))) continue;
+    const fresh = tasks.find((task) => !task.process.ended && !task.asked);
+    if (!fresh) break;
+    goOn(fresh);
   }
 }
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { EBADF, EINVAL, EPERM, ESRCH } from "../../ffi/constants/errno.ts";
-import { AT_FDCWD as HERE, O_ACCMODE, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { EBADF, EINVAL, ENOENT, EPERM, ESRCH } from "../../ffi/constants/errno.ts";
+import { AT_FDCWD as HERE, O_ACCMODE, O_CREAT, O_PATH } from "../../ffi/constants/fcntl.ts";
 import { NS_GET_USERNS, SIOCGSKNS } from "../../ffi/constants/nsfs.ts";
-import { PR_CAP_AMBIENT, PR_GET_SECCOMP } from "../../ffi/constants/prctl.ts";
+import { PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_GET_SECCOMP } from "../../ffi/constants/prctl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { ioctl } from "../../ffi/ioctl.ts";
 import { assuming, forked, opened, processOf } from "../../ffi/plan/assume.ts";
@@ -129,7 +129,10 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
   openat: ({ process: { state, memory } }, directory, at, flags) => {
     const given = memory.text(at!);
     const path = pathFrom(state, directory!, given);
-    if (path === undefined) return { result: opened(state, { path: given }) };
+    if (path === undefined) {
+      return openMade(state, directory!, given, (Number(flags) & O_CREAT) !== 0) ??
+        { result: opened(state, { path: given }) };
+    }
     const found = look(state, path);
     if (!found) return { result: opened(state, { path }) };
     if ("errno" in found) return failed(found.errno);
@@ -161,7 +164,10 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
   read: ({ process: { state, memory } }, fd, buffer, size) => {
     const open = descriptor(state, fd!) as Open;
     const { real } = open;
-    if (real === "/dev/zero") return { result: Number(size) };
+    if (real === "/dev/zero") {
+      for (let i = 0n; i < size!; i++) memory.store(buffer! + i, 1, { value: 0n });
+      return { result: Number(size) };
+    }
     const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
     if (real === undefined || ((statOf(open)?.mode ?? 0) & S_IFMT) !== S_IFREG) return undefined;
     const bytes = new Uint8Array(Math.min(Number(size), 4096));
@@ -172,9 +178,11 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
     return { result: length };
   },
   mkdirat: ({ process: { state, memory } }, directory, at) => {
-    const path = pathFrom(state, directory!, memory.text(at!));
+    const given = memory.text(at!);
+    const path = pathFrom(state, directory!, given);
     // What is in it then is not known, as with a mount.
     if (path !== undefined) state.mounts = [...state.mounts, path];
+    make(state, directory!, given);
     return DONE;
   },
   mount: ({ process: { state, memory } }, _source, target) => {
@@ -280,12 +288,40 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
     if (found && "errno" in found) return failed(found.errno);
     return { result: opened(state, { path: given, ...(found && { real: found.path }) } as Open) };
   },
+  fsopen: ({ process: { state, memory } }, type) => ({
+    result: opened(state, { fileSystem: memory.text(type!) } as Open),
+  }),
+  fsmount: ({ process: { state } }, fd) => {
+    const { fileSystem } = descriptor(state, fd!) as Open;
+    // Another one of these has what the one here has.
+    const real = { proc: "/proc", sysfs: "/sys" }[fileSystem ?? ""];
+    const made = fileSystem === "tmpfs" ? { made: new Set(["/."]), within: "" } : {};
+    return { result: opened(state, { ...made, ...(real && { real }) } as Open) };
+  },
+  openat2: ({ process: { state, memory } }, directory, at) => {
+    const given = memory.text(at!);
+    const path = pathFrom(state, directory!, given);
+    // Where a directory leads that is open does not change with the root.
+    const isOpen = BigInt.asIntN(64, directory!) !== AT_FDCWD && !given.startsWith("/");
+    const from = isOpen ? { ...state, root: "", directory: "" } : state;
+    const found = path === undefined ? undefined : look(from, path);
+    if (found && "errno" in found) return failed(found.errno);
+    if (found) return { result: opened(state, { path: given, real: found.path } as Open) };
+    return openMade(state, directory!, given, false) ?? { result: opened(state) };
+  },
+  symlinkat: ({ process: { state, memory } }, _target, directory, at) => {
+    make(state, directory!, memory.text(at!));
+    return DONE;
+  },
   pivot_root: ({ process: { state } }) => {
     state.root = state.directory = undefined;
     return DONE;
   },
   prctl: ({ process: { state } }, operation, second, number) => {
     if (Number(operation) === PR_GET_SECCOMP) return { result: state.host.self.filtered ? 2 : 0 };
+    if (Number(operation) === PR_CAPBSET_DROP) {
+      return (state.host.all >> second! & 1n) === 0n ? failed(EINVAL) : DONE;
+    }
     if (Number(operation) !== PR_CAP_AMBIENT || second !== 2n) return undefined;
     const bit = 1n << number!;
     if ((state.host.all & bit) === 0n) return failed(EINVAL);
@@ -308,6 +344,27 @@ const PREDICT: Readonly<Partial<Record<string, Predict>>> = {
     return DONE;
   },
 };
+
+/** Opens what lies in a file system that was empty; nothing is said of others. */
+function openMade(
+  state: State,
+  directory: bigint,
+  path: string,
+  creates: boolean,
+): Answer<State> | undefined {
+  const { made, within } = descriptor(state, directory) as Open;
+  if (!made) return undefined;
+  const name = path === "." ? within || "/." : `${within}/${path}`;
+  if (creates) made.add(name);
+  else if (!made.has(name)) return failed(ENOENT);
+  return { result: opened(state, { made, within: name } as Open) };
+}
+
+/** Puts something into a file system that was empty. */
+function make(state: State, directory: bigint, path: string): void {
+  const { made, within } = descriptor(state, directory) as Open;
+  made?.add(`${within}/${path}`);
+}
 
 /** A path that starts at a directory that is open, if it is known where that is. */
 function pathFrom(state: State, directory: bigint, path: string): string | undefined {

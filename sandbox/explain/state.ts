@@ -56,6 +56,11 @@ export interface Host {
 export interface Open extends Descriptor {
   /** The path of what is open, from here. */
   readonly real?: string;
+  /** The kind of file system that is being made by it. */
+  readonly fileSystem?: string;
+  /** What is there, if it lies in a file system that was empty; and where it lies. */
+  readonly made?: Set<string>;
+  readonly within?: string;
   /** The process, if it stands for one. */
   readonly pid?: number;
   /** The namespace, if it stands for one that has no path. */
