@@ -202,6 +202,12 @@ const list = (check: Check): Check => (value, place) => {
   if (!Array.isArray(value)) wrong(place, "a list", value);
   value.forEach((each, i) => check(each, `${place}[${i}]`));
 };
+/** A list of texts: there are hundreds, and a place is only put together for what is wrong. */
+const texts: Check = (value, place) => {
+  if (!Array.isArray(value)) wrong(place, "a list", value);
+  const at = value.findIndex((each) => typeof each !== "string");
+  if (at >= 0) wrong(`${place}[${at}]`, "a text", value[at]);
+};
 const fields = (known: Fields): Check => (value, place) => checkFields(value, place, known);
 
 function checkFields(value: unknown, place: string, known: Fields): void {
@@ -241,7 +247,7 @@ const unsupported: Check = (value, place) => {
 
 const CONDITION: Fields = {
   caps: list(capability),
-  arches: list(text),
+  arches: texts,
   minKernel: (value, place) => {
     if (value !== "") matching(/^\d+\.\d+/, "a release")(value, place);
   },
@@ -255,7 +261,7 @@ const ARGUMENT: Fields = {
   },
 };
 const RULE: Fields = {
-  names: list(text),
+  names: texts,
   action,
   errnoRet: errnoNumber,
   args: list(fields(ARGUMENT)),
