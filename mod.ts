@@ -21,7 +21,8 @@
  * ```
  *
  * **A plan** is what is done for it, as data: {@linkcode plan} makes one, of
- * options or by hand; {@linkcode print} shows it, {@linkcode emit} makes an
+ * options or by hand; {@linkcode explain} tells what it would do here,
+ * {@linkcode print} shows it, {@linkcode emit} makes an
  * executable of it, {@linkcode clone} starts it most quickly, {@linkcode exec}
  * becomes it.
  *
@@ -108,6 +109,12 @@ export {
   type Query as ListingQuery,
 } from "./sandbox/listing/namespaces.ts";
 export type { Process as ListedProcess } from "./sandbox/listing/processes.ts";
+export {
+  explain,
+  type ExplainedCall,
+  type Explanation,
+  type Privilege,
+} from "./sandbox/explain.ts";
 export { namespaceWorker, withNamespace } from "./sandbox/inside.ts";
 export {
   type Namespace,

@@ -7,6 +7,7 @@
 import { CAPABILITIES } from "../ffi/constants/capability.ts";
 import { printArguments, printResult } from "../ffi/plan/print.ts";
 import { reporting } from "../ffi/plan/report.ts";
+import { ownEnvironment } from "../ffi/plan/spawn.ts";
 import type { Plan } from "../ffi/plan/step.ts";
 import { errorName } from "../ffi/plan/symbols.ts";
 import { type Answer, type Call, walk } from "../ffi/plan/walk.ts";
@@ -67,14 +68,28 @@ const LAST_ATTEMPT = 50;
  * Explains a plan, and makes no call of it. It looks at the files and the
  * processes that the plan speaks of, as they are now.
  *
+ * `print` gives the calls as a text.
+ *
  * @param plan the plan
  * @param argv the arguments that it finds
  * @param environment the environment that it finds: `NAME=value`
+ * @returns what it would do
+ * @throws {SyscallError} when the host can't be looked at, as without /proc
+ *
+ * @example
+ * ```ts
+ * import { explain, plan } from "@denspace/denspace";
+ *
+ * const shell = plan({ command: "sh", namespaces: { user: true, uts: true }, uidMap: "root" });
+ * for (const { call, arguments: args, why, manual } of explain(shell).calls) {
+ *   console.log(`${call}(${args.join(", ")})  # ${why ?? ""} ${manual}`);
+ * }
+ * ```
  */
 export function explain(
   plan: Plan,
-  argv: readonly string[],
-  environment: readonly string[],
+  argv: readonly string[] = [plan.name],
+  environment: readonly string[] = ownEnvironment(),
 ): Explanation {
   const real = run(plan, argv, environment, new Set());
   let ifAllowed: ExplainedCall[] = [];

@@ -554,6 +554,9 @@ Deno.test("the plan of a program is cloned, emitted and explained", async () => 
     } as const;
     const program = plan(options);
     assertMatch(denspace.print(program), /^program: execve\(.*"sh", "-c"/m);
+    const { processes, calls } = denspace.explain(program);
+    assertEquals(processes.map(({ name }) => name), ["spawn", "program"]);
+    assertEquals(calls.findLast(({ process }) => process === "program")!.call, "execve");
     const [reader, writer] = denspace.pipe2(denspace.O_CLOEXEC);
     const { pid, wait } = clone(program, { stdout: writer });
     const end = wait();
