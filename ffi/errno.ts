@@ -31,7 +31,20 @@ export const SYSCALL_SINCE: Readonly<Record<string, string>> = {
   statx: "4.11",
 };
 
-/** What to say of a system call that has failed since the kernel has none of that name. */
+/**
+ * What to say of a system call that has failed since the kernel has none of that name.
+ *
+ * @param syscall its name
+ * @param errno what it left
+ * @returns a sentence, or nothing if that is not why it failed
+ *
+ * @example
+ * ```ts
+ * import { ENOSYS, missingCall } from "@denspace/denspace";
+ *
+ * console.log(missingCall("pidfd_open", ENOSYS));
+ * ```
+ */
 export function missingCall(syscall: string, errno: number): string | undefined {
   const release = SYSCALL_SINCE[syscall];
   if (errno !== ENOSYS || release === undefined) return undefined;
@@ -96,12 +109,36 @@ export class SyscallError extends Error {
   }
 }
 
-/** The text of an error number, as strerror(3) gives it in the C locale. */
+/**
+ * The text of an error number, as strerror(3) gives it in the C locale.
+ *
+ * @param errno the number
+ * @returns the text
+ *
+ * @example
+ * ```ts
+ * import { EPERM, strerror } from "@denspace/denspace";
+ *
+ * console.log(strerror(EPERM)); // Operation not permitted
+ * ```
+ */
 export function strerror(errno: number): string {
   return ERROR_TEXTS[errno] ?? `Unknown error ${errno}`;
 }
 
-/** The name of an error number, as strerrorname_np(3) gives it. */
+/**
+ * The name of an error number, as strerrorname_np(3) gives it.
+ *
+ * @param errno the number
+ * @returns the name
+ *
+ * @example
+ * ```ts
+ * import { EPERM, errnoName } from "@denspace/denspace";
+ *
+ * console.log(errnoName(EPERM)); // EPERM
+ * ```
+ */
 export function errnoName(errno: number): string {
   return ERRNO_NAMES[errno] || `E${errno}`;
 }

@@ -27,7 +27,19 @@ import type { Plan } from "./step.ts";
  *
  * @param plan the plan
  * @param argv the arguments that it finds on its stack, and that ps(1) shows
+ * @returns never
  * @throws {SyscallError} when it can't be executed
+ *
+ * See execve(2).
+ *
+ * @example
+ * ```ts
+ * import { exec, plan } from "@denspace/denspace";
+ *
+ * function becomeShell(): never {
+ *   exec(plan({ command: "sh", namespaces: { user: true, uts: true }, uidMap: "root" }), ["sh"]);
+ * }
+ * ```
  */
 export function exec(plan: Plan, argv: readonly string[]): never {
   const image = elf(reporting(plan), host());

@@ -38,10 +38,20 @@ const SKIPPED = [ENOENT, ENOTDIR, ENODEV, ESTALE, ETIMEDOUT];
  * to run is given to `/bin/sh`. If nothing can be run, the plan fails with
  * `failed to execute <name>` and status 127 if there is no such file, else 126.
  *
+ * See execvp(3).
+ *
+ * @param p the builder of the plan
  * @param name the program's name, without NUL
  * @param argv the address of its arguments, in memory where the word before
  *   them may be written
  * @param envp the address of its environment
+ *
+ * @example
+ * ```ts
+ * import { argument, environment, execvp, plan } from "@denspace/denspace";
+ *
+ * const list = plan("list", (p) => execvp(p, "ls", argument(p, 0), environment(p)));
+ * ```
  */
 export function execvp(p: Builder, name: string, argv: Cell, envp: Cell): void {
   const failure = p.cell("failure");
@@ -114,9 +124,17 @@ export function execvp(p: Builder, name: string, argv: Cell, envp: Cell): void {
  * Replaces the process by a login shell: the program that SHELL names, or
  * `/bin/sh` when there is no SHELL. It is not looked for in PATH.
  *
+ * @param p the builder of the plan
+ * @param envp the address of its environment
  * @param argv the address of its arguments, of which the first is overwritten;
  *   there are no others if absent
- * @param envp the address of its environment
+ *
+ * @example
+ * ```ts
+ * import { environment, plan, shell } from "@denspace/denspace";
+ *
+ * const login = plan("login", (p) => shell(p, environment(p)));
+ * ```
  */
 export function shell(p: Builder, envp: Cell, argv?: Cell): void {
   const path = variable(p, envp, "SHELL", "/bin/sh");

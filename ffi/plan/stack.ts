@@ -12,12 +12,37 @@ import { encode } from "../bytes.ts";
 import type { Builder } from "./builder.ts";
 import { type Cell, type Operand, STACK } from "./step.ts";
 
-/** The address of `argv[index]`. */
+/**
+ * The address of `argv[index]`, and so of the arguments from there on.
+ *
+ * @param p the builder of the plan
+ * @param index which one
+ * @returns the cell that holds the address
+ *
+ * @example
+ * ```ts
+ * import { argument, environment, execvp, plan } from "@denspace/denspace";
+ *
+ * const list = plan("list", (p) => execvp(p, "ls", argument(p, 0), environment(p)));
+ * ```
+ */
 export function argument(p: Builder, index: number): Cell {
   return p.control("add", [STACK, 8 + 8 * index]);
 }
 
-/** The address of `envp[0]`. */
+/**
+ * The address of `envp[0]`, and so of the environment.
+ *
+ * @param p the builder of the plan
+ * @returns the cell that holds the address
+ *
+ * @example
+ * ```ts
+ * import { argument, environment, execvp, plan } from "@denspace/denspace";
+ *
+ * const list = plan("list", (p) => execvp(p, "ls", argument(p, 0), environment(p)));
+ * ```
+ */
 export function environment(p: Builder): Cell {
   const argc = p.control("load64", [STACK, 0]);
   const size = p.control("shl", [argc, 3]);
@@ -28,9 +53,22 @@ export function environment(p: Builder): Cell {
  * The address of an environment variable's value, or of what stands for it when
  * there is none. See getenv(3).
  *
+ * @param p the builder of the plan
  * @param envp the address of the environment
- * @param name at most 7 characters: it is compared as one word
+ * @param name at most 7 bytes: it is compared as one word
  * @param fallback what stands for it
+ * @returns the cell that holds the address
+ * @throws {RangeError} when the name is longer
+ *
+ * @example
+ * ```ts
+ * import { AT_FDCWD, environment, plan, variable } from "@denspace/denspace";
+ *
+ * const home = plan("home", (p) => {
+ *   p.call("statx", [AT_FDCWD, variable(p, environment(p), "HOME", "/"), 0, 0, new Uint8Array(256)]);
+ *   p.call("exit_group", [0]);
+ * });
+ * ```
  */
 export function variable(
   p: Builder,
@@ -39,7 +77,8 @@ export function variable(
   fallback: Operand,
 ): Cell {
   const bytes = new Uint8Array(8);
-  const { written } = new TextEncoder().encodeInto(`${name}=`, bytes);
+  const { written, read } = new TextEncoder().encodeInto(`${name}=`, bytes);
+  if (read <= name.length) throw new RangeError(`${name} has more than 7 bytes`);
   const word = new DataView(bytes.buffer).getBigUint64(0, true);
   // Behind the last string of a stack lie 8 bytes more, so a word can be read.
   const found = p.control("find", [envp, word, (1n << BigInt(8 * written)) - 1n]);
