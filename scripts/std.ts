@@ -48,3 +48,5 @@ export const join: (...parts: string[]) => string = paths.join;
 export const dirname: (path: string) => string = paths.dirname;
 /** The path that a `file:` URL names. */
 export const fromFileUrl: (url: string | URL) => string = paths.fromFileUrl;
+/** The `file:` URL of an absolute path. */
+export const toFileUrl: (path: string) => URL = paths.toFileUrl;
