@@ -34,6 +34,7 @@ import {
   O_WRONLY,
   plan,
 } from "../mod.ts";
+import { containerGroups } from "./bench_containers.ts";
 import { libraryGroups } from "./bench_library.ts";
 import { compile, CompileError } from "./compile.ts";
 import { RUN } from "./bundle.ts";
@@ -462,6 +463,8 @@ async function main(args: string[]): Promise<void> {
     const sources = [...DENO, "--allow-ffi", `${project}commands/main.ts`];
     const real = await start("/usr/bin/unshare", ...UNSHARE);
     const ours = (await start(...bundled, "unshare", ...UNSHARE))!;
+    const waiting = `${directory}/waiting`;
+    const contained = await start(...bundled, "run", "-v", `${waiting}:${waiting}`, "--", "true");
     const nsenter = ["-t", `${ours.program}`, ...NSENTER];
     const entered = (await start(...bundled, "nsenter", ...nsenter))!;
     const compiled = await findCompiled(directory);
@@ -472,6 +475,13 @@ async function main(args: string[]): Promise<void> {
     const groups = [
       ...compared(directory, lines),
       ...libraryGroups(directory, exists, compileC(directory, "loop")),
+      ...containerGroups({
+        directory,
+        empty: command("deno run empty.js", [...DENO, `${directory}/empty.js`]),
+        bundled,
+        sources,
+        command,
+      }),
     ];
     const contestants = new Set(
       groups.flatMap(({ rows }) =>
@@ -486,6 +496,7 @@ async function main(args: string[]): Promise<void> {
     tables["memory while the program runs"] = [
       memoryOf("unshare of util-linux", real),
       memoryOf("unshare, ours", ours, RESIDENT),
+      memoryOf("denspace run", contained, RESIDENT),
     ];
     if (json) console.log(JSON.stringify({ rounds, tables }, null, 2));
     else for (const [title, rows] of Object.entries(tables)) table(title, rows);
