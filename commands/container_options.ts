@@ -85,6 +85,18 @@ export const CONTAINER_OPTIONS = [
     value: "rate[:burst]",
     help: "how much is sent, and how much received, such as 10mbit or 10mbit:64k",
   },
+  {
+    name: "nat",
+    argument: "none",
+    help: "reach all that the machine can reach, under its address, by nft(8)",
+  },
+  {
+    name: "publish",
+    short: "p",
+    argument: "required",
+    value: "port:port[/udp]",
+    help: "port of the machine that leads to one inside, by nft(8), may be repeated",
+  },
   { name: "ipc", ...WHICH, help: "System V IPC namespace (new)" },
   { name: "uts", ...WHICH, help: "UTS namespace: host name (new)" },
   { name: "cgroupns", ...WHICH, help: "cgroup namespace (new)" },
@@ -345,7 +357,14 @@ export interface Wanted {
   umask?: string;
   readonly limits: Limits;
   cgroupParent?: string;
-  readonly network: { ips: string[]; gateways: string[]; bridge?: string; rate?: string };
+  readonly network: {
+    ips: string[];
+    gateways: string[];
+    publish: string[];
+    bridge?: string;
+    rate?: string;
+    nat?: boolean;
+  };
   readonly capAdd: string[];
   readonly capDrop: string[];
   privileged: boolean;
@@ -375,7 +394,7 @@ export function parseContainer(args: readonly string[]): Wanted {
     clearEnv: false,
     ulimits: [],
     limits: { ioMax: [], devices: [] },
-    network: { ips: [], gateways: [] },
+    network: { ips: [], gateways: [], publish: [] },
     capAdd: [],
     capDrop: [],
     privileged: false,
@@ -482,6 +501,12 @@ export function parseContainer(args: readonly string[]): Wanted {
         break;
       case "gateway":
         want.network.gateways.push(option.value);
+        break;
+      case "publish":
+        want.network.publish.push(option.value);
+        break;
+      case "nat":
+        want.network.nat = true;
         break;
       case "bridge":
         want.network.bridge = option.value;

@@ -11,7 +11,9 @@ import {
   NETWORK_ADDRESSES,
   NETWORK_BRIDGE,
   NETWORK_GATEWAYS,
+  NETWORK_NAT,
   NETWORK_OUTSIDE,
+  NETWORK_PUBLISH,
   NETWORK_RATE,
 } from "../sandbox/container/annotations.ts";
 import { formatAddress, parsePrefix } from "../sandbox/network/address.ts";
@@ -24,13 +26,15 @@ import { ArgumentError } from "./getopt.ts";
  * @throws {ArgumentError} when options contradict each other
  */
 export function networkOf({ namespaces, network }: Wanted): Record<string, string> {
-  const { ips, gateways, bridge, rate } = network;
+  const { ips, gateways, bridge, rate, nat, publish } = network;
   if (namespaces.net !== "veth") {
     const [option] = [
       ips[0] && "ip",
       gateways[0] && "gateway",
       bridge && "bridge",
       rate && "net-rate",
+      nat && "nat",
+      publish[0] && "publish",
     ]
       .filter((name) => name);
     if (option) throw new ArgumentError(`--${option} needs --net veth`);
@@ -45,10 +49,18 @@ export function networkOf({ namespaces, network }: Wanted): Record<string, strin
   if (bridge === undefined && ips.length > 0 && gateways.length === 0) {
     throw new ArgumentError("--ip needs a --gateway: the address of the end outside");
   }
+  if ((nat || publish.length > 0) && readFile("/proc/sys/net/ipv4/ip_forward")[0] === 0x30) {
+    throw new ArgumentError(
+      `--${nat ? "nat" : "publish"} needs a machine that passes packets on: ` +
+        "sysctl -w net.ipv4.ip_forward=1",
+    );
+  }
   const common = {
     [NETWORK]: "veth",
     ...(bridge !== undefined && { [NETWORK_BRIDGE]: bridge }),
     ...(rate !== undefined && { [NETWORK_RATE]: rate }),
+    ...(nat && { [NETWORK_NAT]: "true" }),
+    ...(publish.length > 0 && { [NETWORK_PUBLISH]: publish.join(",") }),
   };
   if (ips.length === 0) {
     const [outside, inside] = freePair();

@@ -22,7 +22,11 @@ import { formatAddress, parseAddress, parsePrefix } from "../sandbox/network/add
 import { parseRate } from "../sandbox/network/rate.ts";
 import { interfaceIndex, openRtnetlink, tell } from "../sandbox/network/rtnetlink.ts";
 import { linksOf, makeVeth, removeLinks, setUpVeth, type Veth } from "../sandbox/network/veth.ts";
+import { isControl, type Step } from "../ffi/plan/step.ts";
+import { containerPlan } from "../sandbox/container/plan.ts";
+import { supportedConfig } from "../sandbox/container/supported.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
+import { denspaceRun, makeRoot, output, scratch as scratchDirectory } from "./container.ts";
 
 const TIMEOUT = 60_000;
 const scratch = Deno.makeTempDirSync({ prefix: "denspace-network-" });
@@ -119,6 +123,11 @@ class Host implements AsyncDisposable {
     return host;
   }
 
+  /** A process that is here. */
+  get pid(): number {
+    return this.#holder.pid;
+  }
+
   /** Runs a command here. */
   spawn(...command: string[]): Deno.ChildProcess {
     const args = ["-t", `${this.#holder.pid}`, "-n", ...command];
@@ -183,8 +192,12 @@ function container(veth: Veth): string {
 }
 
 /** Starts a container that sleeps. */
-async function started(host: Host, program: string): Promise<Deno.ChildProcess> {
-  const child = host.spawn(program, "-c", "echo started; sleep 600");
+function started(host: Host, program: string): Promise<Deno.ChildProcess> {
+  return heard(host.spawn(program, "-c", "echo started; sleep 600"));
+}
+
+/** Waits for the first words of a process. */
+async function heard(child: Deno.ChildProcess): Promise<Deno.ChildProcess> {
   const reader = child.stdout.getReader();
   await reader.read();
   reader.releaseLock();
@@ -328,4 +341,176 @@ networkTest("an interface is told of by a plan, and what the kernel refuses is s
   }));
   assertEquals(await host.run(file), "test: cannot make it again: File exists\n");
   assertEquals(await host.links(), ["lo", "bridge0"]);
+});
+
+// denspace run ----------------------------------------------------------------
+
+const place = scratchDirectory();
+Deno.test.afterAll(() => place[Symbol.dispose]());
+const root = makeRoot(`${place.path}/root`);
+
+/** `denspace run` with a network of its own. */
+function run(...args: string[]): string[] {
+  return denspaceRun("--rootfs", root, "--net", "veth", ...args);
+}
+
+/** Whatever a container may have left. */
+async function left(host: Host): Promise<unknown> {
+  return [await host.links(), await host.run("nft", "list", "ruleset")];
+}
+const NOTHING = [["lo"], ""];
+
+networkTest("run has an interface to the machine, which is gone with the container", async () => {
+  await using host = await Host.make();
+  const text = await host.run(...run("--", "sh", "-c", "ip -o addr; ip route"));
+  assertMatch(text, /^2: eth0 +inet 10\.\d+\.\d+\.\d+\/30 /m);
+  assertMatch(text, /^default via 10\./m);
+  assertEquals(await left(host), NOTHING);
+  const own = await host.run(
+    ...run("--ip", "10.9.0.2/24", "--ip", "fd09::2/64", "--gateway", "10.9.0.1"),
+    ...["--", "sh", "-c", "ip -o addr; ip route"],
+  );
+  assertMatch(own, / inet 10\.9\.0\.2\/24 /);
+  assertMatch(own, / inet6 fd09::2\/64 /);
+  assertMatch(own, /^default via 10\.9\.0\.1 /m);
+  assertEquals(await left(host), NOTHING);
+});
+
+networkTest("run keeps a rate that a container with NET_ADMIN can't remove", async () => {
+  await using host = await Host.make();
+  const script = `${SEND}
+    ip route; nft flush ruleset; ip link del eth0i
+    for qdisc in root ingress; do tc qdisc del dev eth0 $qdisc; done
+    send $(ip route | sed -n 's/default via \\([0-9.]*\\) .*/\\1/p') 7001 500000
+    cut -d ' ' -f 1 /proc/uptime`;
+  const listener = host.spawn("sh", "-c", `${RECEIVE}; receive 7001`);
+  const args = [
+    "--net",
+    "veth",
+    "--net-rate",
+    "4mbit",
+    "--cap-add",
+    "net_admin",
+    "--tmpfs",
+    "/tmp",
+  ];
+  const start = performance.now();
+  const child = host.spawn(...denspaceRun(...args, "--", "bash", "-c", `(${script}) 2>/dev/null`));
+  assertEquals(await said(listener), "500000\n");
+  await said(child);
+  assert(performance.now() - start > 700);
+  assertEquals(await left(host), NOTHING);
+});
+
+networkTest("ports of the machine lead inside, and what leaves has an address of it", async () => {
+  await using host = await Host.make("echo 1 >/proc/sys/net/ipv4/ip_forward");
+  await using other = await Host.make();
+  await host.run("ip", "link", "add", "out", "type", "veth", "peer", "name", "far");
+  await host.run("ip", "link", "set", "far", "netns", `${other.pid}`);
+  await host.run("sh", "-c", "ip addr add 192.0.2.1/24 dev out; ip link set out up");
+  await other.run("sh", "-c", "ip addr add 192.0.2.2/24 dev far; ip link set far up");
+  const script =
+    `nc -l -p 9000 -e echo inside; until nc 192.0.2.2 9001 </dev/null; do sleep 0.1; done`;
+  const container = host.spawn(...run("-p", "8080:9000", "--nat", "--", "sh", "-c", script));
+  const fetch = "until busybox nc 192.0.2.1 8080 </dev/null 2>/dev/null; do sleep 0.1; done";
+  assertEquals(await other.run("sh", "-c", fetch), "inside\n");
+  const outside = await other.run(
+    "busybox",
+    "nc",
+    "-l",
+    "-p",
+    "9001",
+    "-e",
+    "busybox",
+    "netstat",
+    "-tn",
+  );
+  assertEquals(outside, "");
+  assertMatch(await said(container), /192\.0\.2\.2:9001 +(::ffff:)?192\.0\.2\.1:\d+ /);
+  assertEquals(await left(host), [["lo", "out"], ""]);
+});
+
+networkTest("what run can't do with a network is said in one line", async () => {
+  await using host = await Host.make();
+  const fails = async (args: string[], expected: RegExp): Promise<void> => {
+    assertMatch(await host.run(...denspaceRun("--rootfs", root, ...args, "--", "true")), expected);
+    assertEquals(await left(host), NOTHING);
+  };
+  const veth = ["--net", "veth"];
+  await fails(["--net-rate", "1mbit"], /^denspace run: --net-rate needs --net veth\n/);
+  await fails(
+    [...veth, "--bridge", "x"],
+    /^denspace run: --bridge needs an --ip in the network of/,
+  );
+  await fails(
+    [...veth, "--bridge", "x", "--ip", "10.0.0.2/24"],
+    /^denspace run: cannot find the bridge x: No such device\n$/,
+  );
+  await fails(
+    [...veth, "--net-rate", "x"],
+    /^denspace run: annotations\.denspace\.network\.rate is wrong: 'x' is not a rate/,
+  );
+  await fails([...veth, "-p", "80"], /needs a machine that passes packets on: sysctl/);
+  await host.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward");
+  await fails([...veth, "-p", "80"], /^denspace run: .*'80' is no HOST:CONTAINER of ports/);
+});
+
+networkTest("gc removes the interfaces and rules of a killed container", async () => {
+  await using host = await Host.make("echo 1 >/proc/sys/net/ipv4/ip_forward");
+  const args = run(
+    "--net-rate",
+    "1gbit",
+    "-p",
+    "8080:80",
+    "--",
+    "sh",
+    "-c",
+    "echo started; sleep 600",
+  );
+  const child = await heard(host.spawn(...args));
+  child.kill("SIGKILL");
+  await said(child);
+  assert((await host.links()).length > 1);
+  const elsewhere = await output([...denspaceRun().slice(0, -1), "gc"]);
+  assertMatch(elsewhere.stdout, /: its interfaces are those of another network namespace$/m);
+  await host.run(...denspaceRun().slice(0, -1), "gc");
+  assertEquals(await left(host), NOTHING);
+});
+
+networkTest("whichever step of a network fails, nothing of it is left", async () => {
+  await using host = await Host.make("echo 1 >/proc/sys/net/ipv4/ip_forward");
+  const text = await host.run(
+    ...run("--print-config", "--net-rate", "1gbit", "-p", "80:80", "--", "true"),
+  );
+  const program = containerPlan(supportedConfig(JSON.parse(text)), { name: "test" });
+  const names = ["network", "nft"];
+  const from = program.steps.findIndex(({ note }) => note.child === names[1]);
+  const wanted = /interface|netlink|nft|rate|address|gateway|bring|eth0/;
+  for (const [i, step] of program.steps.entries()) {
+    const { op, note } = step;
+    if (i < from || isControl(op) && op !== "raise" || op === "exit_group") continue;
+    // What nft does comes at some time, if nobody waits for it.
+    if (op === "wait4" && note.message?.includes("nft")) continue;
+    if (!wanted.test(`${note.message} ${note.why} ${note.child}`)) continue;
+    const refused: Step = {
+      ...step,
+      op: "raise",
+      args: [1],
+      note: { ...note, message: note.message ?? op },
+    };
+    const text = await host.run(executable({ ...program, steps: program.steps.with(i, refused) }));
+    const what = `step ${i}, ${op}: ${text}`;
+    if (/^test: (cannot remove|nft has not removed)/.test(text)) {
+      await host.run(
+        "sh",
+        "-c",
+        "nft flush ruleset; for i in $(ip -o link | sed -n 's/.*: \\(ve[0-9a-f]*i*\\)[@:].*/\\1/p'); do ip link del $i; done",
+      );
+    }
+    // The kernel removes a pair some time after its namespace.
+    for (let tries = 0; tries < 200 && (await host.links()).length > 1; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assertEquals(await left(host), NOTHING, what);
+  }
 });

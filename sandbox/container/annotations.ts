@@ -27,6 +27,10 @@ export const NETWORK_GATEWAYS = "denspace.network.gateways";
 export const NETWORK_BRIDGE = "denspace.network.bridge";
 /** How much can be sent, and how much received, such as `10mbit:64k`. */
 export const NETWORK_RATE = "denspace.network.rate";
+/** `true` for all that the machine can reach to be reached, under an address of the machine. */
+export const NETWORK_NAT = "denspace.network.nat";
+/** Ports of the machine that lead inside, such as `8080:80`, joined by commas. */
+export const NETWORK_PUBLISH = "denspace.network.publish";
 
 /** What is granted by Landlock, in the words of `parseLandlock`: the specification has no field for it. */
 export const LANDLOCK = "denspace.landlock";
@@ -44,5 +48,7 @@ export const ANNOTATIONS: readonly string[] = [
   NETWORK_GATEWAYS,
   NETWORK_BRIDGE,
   NETWORK_RATE,
+  NETWORK_NAT,
+  NETWORK_PUBLISH,
   LANDLOCK,
 ];

@@ -9,9 +9,11 @@ import { plan } from "../../ffi/plan/builder.ts";
 import type { Plan } from "../../ffi/plan/step.ts";
 import { encode } from "../../ffi/bytes.ts";
 import { removeCgroups } from "../cgroup/steps.ts";
+import { removeNat } from "../network/nat.ts";
 import { removeLinks } from "../network/veth.ts";
 import { nameProcess } from "../program.ts";
-import { type Dead, forgetState } from "./state.ts";
+import { findNft } from "./network.ts";
+import { type Dead, exists, forgetState } from "./state.ts";
 
 /**
  * The plan that removes what dead containers have left, and says of which.
@@ -26,6 +28,8 @@ export function gcPlan(name: string, dead: readonly Dead[], network: number): Pl
       removeCgroups(p, left.cgroups.flatMap(withThoseBelow));
       const here = left.network === network;
       if (here) removeLinks(p, left.links);
+      const nft = here && left.table !== undefined ? findNft(exists) : undefined;
+      if (nft !== undefined) removeNat(p, nft, left.table!);
       if (here || left.links.length === 0) forgetState(p, file);
       const text = here || left.links.length === 0
         ? `${container}\n`

@@ -5,6 +5,7 @@
  * @module
  */
 import { parseAddress, parsePrefix } from "../network/address.ts";
+import { type Nat, parsePublished } from "../network/nat.ts";
 import { parseRate } from "../network/rate.ts";
 import type { Veth } from "../network/veth.ts";
 import {
@@ -12,7 +13,9 @@ import {
   NETWORK_ADDRESSES,
   NETWORK_BRIDGE,
   NETWORK_GATEWAYS,
+  NETWORK_NAT,
   NETWORK_OUTSIDE,
+  NETWORK_PUBLISH,
   NETWORK_RATE,
 } from "./annotations.ts";
 
@@ -40,5 +43,44 @@ export function vethOf(
     gateways: list(NETWORK_GATEWAYS).map(parseAddress),
     bridge: annotations[NETWORK_BRIDGE],
     rate: rate === undefined ? undefined : parseRate(rate),
+  };
+}
+
+/** Where nft(8) is, on all machines that have it. */
+const NFT = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"];
+
+/** The file of nft, if there is one. */
+export function findNft(exists: (path: string) => boolean): string | undefined {
+  return NFT.find(exists);
+}
+
+/**
+ * The rules for packets that annotations describe; nothing if they describe none.
+ *
+ * @throws {RangeError} when there can't be any
+ */
+export function natOf(
+  annotations: Readonly<Record<string, string>>,
+  veth: Veth | undefined,
+  exists: (path: string) => boolean,
+): Nat | undefined {
+  const published = annotations[NETWORK_PUBLISH]?.split(",").map(parsePublished) ?? [];
+  const masquerade = annotations[NETWORK_NAT] === "true";
+  if (published.length === 0 && !masquerade) return undefined;
+  const address = veth?.addresses.find(({ address }) => address.length === 4)?.address;
+  if (!veth || !address) {
+    throw new RangeError("ports and NAT need an interface with an IPv4 address");
+  }
+  const nft = findNft(exists);
+  if (nft === undefined) {
+    throw new RangeError("ports and NAT need nft(8), which is not here: apt install nftables");
+  }
+  return {
+    nft,
+    table: `denspace_${veth.name}`,
+    address,
+    link: veth.bridge ?? veth.name,
+    masquerade,
+    published,
   };
 }

@@ -7,6 +7,7 @@
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { cgroupSteps } from "../cgroup/steps.ts";
+import { makeNat, removeNat } from "../network/nat.ts";
 import { linksOf, removeLinks } from "../network/veth.ts";
 import type { Container } from "./resolve.ts";
 import { forgetState, noteState, ownNetwork } from "./state.ts";
@@ -32,7 +33,7 @@ export interface Outside {
 export function outsideSteps(
   p: Builder,
   name: string,
-  { cgroup, veth, state }: Container,
+  { cgroup, veth, nat, state }: Container,
   slot: Cell,
 ): Outside {
   const limits = cgroup && cgroupSteps(p, cgroup);
@@ -41,6 +42,7 @@ export function outsideSteps(
   const remove = (): void => {
     limits?.remove();
     removeLinks(p, links);
+    if (nat) removeNat(p, nat.nft, nat.table);
     if (state !== undefined) forgetState(p, state);
   };
   return {
@@ -48,9 +50,10 @@ export function outsideSteps(
       if (!limits && !veth) return body();
       p.guard(() => {
         if (state !== undefined) {
-          noteState(p, state, { cgroups, links, network: ownNetwork() }, slot);
+          noteState(p, state, { cgroups, links, table: nat?.table, network: ownNetwork() }, slot);
         }
         limits?.make();
+        if (nat) makeNat(p, nat);
         body();
       }, remove);
     },

@@ -15,7 +15,8 @@ import { type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import { type MountSpec, mountSpec } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
-import { vethOf } from "./network.ts";
+import { natOf, vethOf } from "./network.ts";
+import type { Nat } from "../network/nat.ts";
 import type { Veth } from "../network/veth.ts";
 import { stateDirectory } from "./state.ts";
 import type { Config, IdMapping, NamespaceType, Process } from "./oci.ts";
@@ -48,6 +49,8 @@ export interface Container {
   readonly state: string | undefined;
   /** Its interface to the machine. */
   readonly veth: Veth | undefined;
+  /** What becomes of packets from and to it. */
+  readonly nat: Nat | undefined;
   /** Whether there is a process 1 beside the program. */
   readonly init: boolean;
   /** Whether it is said what was changed. */
@@ -96,6 +99,7 @@ export function resolve(config: Config, machine: Machine): Container {
     .flatMap((mount) => mount.type === "cgroup" ? cgroupMounts(mount) : [mount])
     .map(mountSpec);
   const directory = stateDirectory(machine.uid);
+  const veth = vethOf(annotations, machine.id);
   const { [LAYERS]: keep, [TIMEOUT]: timeout, [LANDLOCK]: granted } = annotations;
   const layers = keep === undefined
     ? undefined
@@ -116,7 +120,8 @@ export function resolve(config: Config, machine: Machine): Container {
     keep: keep === "tmpfs" ? undefined : keep,
     cgroup: cgroupOf(config, machine),
     state: directory === undefined ? undefined : `${directory}/${machine.id}`,
-    veth: vethOf(annotations, machine.id),
+    veth,
+    nat: natOf(annotations, veth, (path) => machine.files.stat(path) !== undefined),
     init: annotations[INIT] === "true",
     diff: annotations[DIFF] === "true",
     dieWithParent: annotations[DIE_WITH_PARENT] === "true",

@@ -46,7 +46,8 @@ export function stateDirectory(uid: number): string | undefined {
   return exists(parent) ? `${parent}/denspace` : undefined;
 }
 
-function exists(path: string): boolean {
+/** Whether there is such a file. */
+export function exists(path: string): boolean {
   return optional(() => statx(path)) !== undefined;
 }
 

@@ -8,6 +8,7 @@ import { CAPABILITIES } from "../../ffi/constants/capability.ts";
 import { RLIMITS } from "../../ffi/constants/resource.ts";
 import { parseLandlock } from "../landlock.ts";
 import { parseAddress, parsePrefix } from "../network/address.ts";
+import { parsePublished } from "../network/nat.ts";
 import { parseRate } from "../network/rate.ts";
 import { checkSeccomp } from "../seccomp/profile.ts";
 import {
@@ -21,7 +22,9 @@ import {
   NETWORK_ADDRESSES,
   NETWORK_BRIDGE,
   NETWORK_GATEWAYS,
+  NETWORK_NAT,
   NETWORK_OUTSIDE,
+  NETWORK_PUBLISH,
   NETWORK_RATE,
   TIMEOUT,
 } from "./annotations.ts";
@@ -145,6 +148,8 @@ const ANNOTATION: Readonly<Record<string, Check>> = {
   [NETWORK_GATEWAYS]: parsed((value) => value.split(",").map(parseAddress)),
   [NETWORK_BRIDGE]: text,
   [NETWORK_RATE]: parsed(parseRate),
+  [NETWORK_NAT]: isTrue,
+  [NETWORK_PUBLISH]: parsed((value) => value.split(",").map(parsePublished)),
 };
 
 /** A text that is parsed; what throws a RangeError is wrong. */
