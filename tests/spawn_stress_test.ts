@@ -118,8 +118,12 @@ function randomly(seed: number): () => number {
   };
 }
 
-/** Options of which one in some is not what it should be. */
-function randomOptions(random: () => number): SpawnOptions {
+/**
+ * Options of which one in some is not what it should be.
+ *
+ * @param other a process whose namespaces they may join, and change: not those of this machine
+ */
+function randomOptions(random: () => number, other: number): SpawnOptions {
   const one = <T>(...values: T[]): T => values[Math.floor(random() * values.length)]!;
   const some = <T>(make: () => T, most = 3): T[] =>
     Array.from({ length: Math.floor(random() * (most + 1)) }, make);
@@ -152,7 +156,7 @@ function randomOptions(random: () => number): SpawnOptions {
       Object.fromEntries(made.map((name) => [
         name,
         odd(() =>
-          one<denspace.NamespaceChoice>(true, true, true, false, Deno.pid, `/proc/self/ns/no`)
+          one<denspace.NamespaceChoice>(true, true, true, false, other, `/proc/self/ns/no`)
         ),
       ]))),
     uidMap: sometimes(made.includes("user") ? 0.6 : 0.02, map),
@@ -216,9 +220,15 @@ function randomOptions(random: () => number): SpawnOptions {
   const [count, programs] = [times(20_000, 1_000), times(300, 40)];
   Deno.test(`${count} random options are refused, or make a plan; ${programs} of these run`, async () => {
     const random = randomly(1979);
+    await using other = denspace.spawn({
+      command: "sleep",
+      args: ["3600"],
+      namespaces: { user: !isRoot, mount: true, uts: true, ipc: true, net: true, cgroup: true },
+    });
+    const machine = stateOfMachine();
     const outcomes = { refused: 0, plans: 0, ran: 0, failed: 0 };
     for (let i = 0; i < count; i++) {
-      const options = randomOptions(random);
+      const options = randomOptions(random, other.pid);
       let program: Plan;
       try {
         program = denspace.plan(options);
@@ -257,12 +267,18 @@ function randomOptions(random: () => number): SpawnOptions {
         outcomes.failed++;
       }
     }
+    assertEquals(stateOfMachine(), machine);
     const { refused, plans, ran, failed } = outcomes;
     const figures = JSON.stringify(outcomes);
     assertEquals([refused + plans, ran + failed], [count, programs], figures);
     assert(refused > count / 20 && plans > count / 20 && ran > programs / 10, figures);
     if (WHOLE) console.log(figures);
   });
+}
+
+/** What programs in namespaces must not change. */
+function stateOfMachine(): unknown {
+  return [Deno.hostname(), Deno.readTextFileSync("/proc/self/mountinfo")];
 }
 
 /** Whether the program has a name that can be looked for. */
