@@ -158,7 +158,10 @@ function allowPath(p: Builder, ruleset: Cell, path: string, access: Operand, wha
   add(access, `${path} may ${what}, and all below`, file);
   p.jump(done);
   p.place(file);
-  p.control("equal", [ERRNO, EINVAL], { fail: done });
+  const retry = p.label();
+  p.branch("equal", ERRNO, EINVAL, retry);
+  p.control("raise", [ERRNO], { message: `cannot grant ${path}` });
+  p.place(retry);
   add(p.control("and", [access, WITH_FILE]), "what can be done with a directory only is left out");
   p.place(done);
   p.call("close", [fd]);

@@ -7,11 +7,21 @@ import { EPERM } from "../ffi/constants/errno.ts";
 import { plan } from "../ffi/plan/builder.ts";
 import { emit } from "../ffi/plan/file.ts";
 import { isControl, type Plan, type Step } from "../ffi/plan/step.ts";
-import { DIE_WITH_PARENT, DIFF, INIT, LAYERS, TIMEOUT } from "../sandbox/container/annotations.ts";
+import { host } from "../ffi/plan/host.ts";
+import {
+  DIE_WITH_PARENT,
+  DIFF,
+  INIT,
+  LANDLOCK,
+  LAYERS,
+  TIMEOUT,
+} from "../sandbox/container/annotations.ts";
+import { capabilitySets } from "../sandbox/container/defaults.ts";
 import { thisMachine } from "../sandbox/container/machine.ts";
 import type { Config, Mount } from "../sandbox/container/oci.ts";
 import { containerPlan } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
+import { defaultSeccomp } from "../sandbox/seccomp/default.ts";
 import { type Account, output, scratch, test, USER } from "./container.ts";
 
 const NAME = "denspace run";
@@ -48,6 +58,7 @@ function config(directory: string, id: number, rest: Partial<Config> = {}): Conf
       env: ["PATH=/none:/bin"],
       user: { uid: id, gid: id, umask: 0o27 },
       rlimits: [{ type: "RLIMIT_CORE", soft: 0, hard: 0 }],
+      capabilities: capabilitySets(id, ["CAP_KILL", "CAP_NET_ADMIN"], ["CAP_KILL"]),
       noNewPrivileges: true,
     },
     root: { path: `${directory}/root`, readonly: true },
@@ -56,6 +67,7 @@ function config(directory: string, id: number, rest: Partial<Config> = {}): Conf
     mounts: mounts(directory),
     linux: {
       namespaces: KINDS.map((type) => ({ type })),
+      seccomp: defaultSeccomp({ arch: host().name, kernel: "6.1", capabilities: [] }),
       timeOffsets: { boottime: { secs: 5 } },
       maskedPaths: ["/proc/keys", "/proc/fs", "/proc/none"],
       readonlyPaths: ["/proc/sys"],
@@ -88,7 +100,13 @@ const CONTAINERS: Record<string, {
   "a root with mounts": {
     accounts: ["root"],
     config: (directory) =>
-      config(directory, 33, { annotations: { [INIT]: "true", [TIMEOUT]: "60" } }),
+      config(directory, 33, {
+        annotations: {
+          [INIT]: "true",
+          [TIMEOUT]: "60",
+          [LANDLOCK]: "ro:/,rw:/tmp/new,rw:/etc/file,bind:80,connect:none,scope:signal",
+        },
+      }),
   },
   "a root with mounts, of one id": {
     accounts: ["user"],
