@@ -95,7 +95,8 @@ export function forkMapper(p: Builder, { users, groups }: IdRanges): Helper {
   });
 }
 
-function writeRanges(
+/** Writes a map of ranges of a process's user namespace; none if there are no ranges. */
+export function writeRanges(
   p: Builder,
   process: Cell,
   file: "uid_map" | "gid_map",

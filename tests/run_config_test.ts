@@ -395,6 +395,23 @@ test("ranges of ids come from /etc/subuid through newuidmap", async () => {
   assertMatch(lines[6]!, /^root root/);
 }, ["root"]);
 
+test("a mount can have the ids of the container", async () => {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  Deno.mkdirSync(`${directory.path}/data`);
+  Deno.writeTextFileSync(`${directory.path}/data/file`, "data\n");
+  const maps = ["--map-users", "0:100000:1000", "--map-groups", "0:100000:1000"];
+  const script = "stat -c '%u %g' /plain/file /mapped/file; echo x > /mapped/new";
+  const { stdout, stderr } = await run([
+    ...["--rootfs", root, ...maps, "-v", `${directory.path}/data:/plain`],
+    ...["-v", `${directory.path}/data:/mapped:idmap`, "--", "sh", "-c", script],
+  ], { as: "root" });
+  assertEquals(stdout, "65534 65534\n0 0\n", stderr);
+  assertEquals(Deno.statSync(`${directory.path}/data/new`).uid, 0);
+  const none = await run(["-v", `${directory.path}/data:/x:idmap`, "--", "true"], { as: "root" });
+  assertMatch(none.stderr, /has idmap, but there are no ids/);
+}, ["root"]);
+
 test("what comes later says so", async (account) => {
   for (const options of [["--name", "x"], ["-d"]]) {
     const { code, stderr } = await run([...options, "--", "true"], { as: account });

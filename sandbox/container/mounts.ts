@@ -7,7 +7,12 @@
  */
 import { SyscallError } from "../../ffi/errno.ts";
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
-import { MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts";
+import {
+  MOUNT_ATTR_IDMAP,
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
+  MS_REC,
+} from "../../ffi/constants/mount.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { statx } from "../../ffi/stat.ts";
@@ -22,7 +27,9 @@ import {
 } from "../mount_api.ts";
 import { type MountOptions, parseMountOptions } from "./mount_options.ts";
 import { isWithin } from "./mount_table.ts";
-import type { Mount } from "./oci.ts";
+import type { IdRanges } from "../idmap.ts";
+import type { IdRange } from "../idranges.ts";
+import type { IdMapping, Mount } from "./oci.ts";
 
 /** A mount, as it is to be made. */
 export interface MountSpec extends MountOptions {
@@ -32,6 +39,8 @@ export interface MountSpec extends MountOptions {
   readonly source: { readonly bind: string } | { readonly type: string; readonly source?: string };
   /** What it can be attached to. */
   readonly kind: PlaceKind;
+  /** The ids by which its files are owned inside, if not by those that they have. */
+  readonly ids?: IdRanges | undefined;
 }
 
 /** A mount that has a descriptor. */
@@ -48,13 +57,20 @@ export interface MadeMount {
  * @throws {RangeError} when an option can't be had
  * @throws {SyscallError} when there is no such source
  */
-export function mountSpec({ destination, type, source, options = [] }: Mount): MountSpec {
+export function mountSpec(mount: Mount, ids?: IdRanges): MountSpec {
+  const { destination, type, source, options = [], uidMappings, gidMappings } = mount;
   const parsed = parseMountOptions(options);
+  const own = (uidMappings ?? gidMappings) && {
+    users: (uidMappings ?? []).map(toRange),
+    groups: (gidMappings ?? []).map(toRange),
+  };
+  const mapped = own ?? (parsed.idmap ? ids : undefined);
   if (type === "bind" || parsed.bind) {
     const [option] = parsed.data;
     if (option) throw new RangeError(`mount ${destination}: no option '${option[0]}' of a bind`);
     const bound = source ?? "/";
-    return { ...parsed, destination, source: { bind: bound }, kind: kindOf(bound, destination) };
+    const kind = kindOf(bound, destination);
+    return { ...parsed, destination, source: { bind: bound }, kind, ids: mapped };
   }
   const named = source === undefined ? {} : { source };
   return { ...parsed, destination, source: { type: type ?? "none", ...named }, kind: "directory" };
@@ -71,8 +87,13 @@ function kindOf(path: string, destination: string): PlaceKind {
   }
 }
 
-/** Copies a mount that is to be bound; a descriptor. */
-export function copySource(p: Builder, spec: MountSpec): Cell {
+/** A range of ids, as the specification has it. */
+export function toRange({ containerID, hostID, size }: IdMapping): IdRange {
+  return { inside: containerID, outside: hostID, count: size };
+}
+
+/** Copies a mount that is to be bound; a descriptor. With a user namespace its files are owned by that one's ids. */
+export function copySource(p: Builder, spec: MountSpec, userns?: Cell): Cell {
   const { destination, source, bind, own, all, propagation = MS_PRIVATE | MS_REC } = spec;
   const from = "bind" in source ? source.bind : "";
   const message = `cannot mount ${from} on ${destination}`;
@@ -88,6 +109,13 @@ export function copySource(p: Builder, spec: MountSpec): Cell {
   });
   if (own.set || own.clear || !spreads) {
     setAttributes(p, fd, { ...own, ...(!spreads && { propagation: type }) }, { message });
+  }
+  if (userns) {
+    const recursive = bind === "rbind" && spec.idmap !== "idmap";
+    setAttributes(p, fd, { set: MOUNT_ATTR_IDMAP, userns, recursive }, {
+      why: "its files are owned by other ids inside",
+      message: `${message}, with other ids`,
+    });
   }
   return fd;
 }

@@ -29,6 +29,7 @@ import { setClocks } from "../time.ts";
 import { dieWithParent, restoreMask } from "../waiter.ts";
 import { holdDescription } from "./description.ts";
 import { becomeRoot, becomeUser, setUmask } from "./identity.ts";
+import { copyIdmapped } from "./idmapped.ts";
 import { startInit } from "./init.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { joinNamespaces, makeNamespaces } from "./namespaces.ts";
@@ -110,10 +111,11 @@ export function containerPlan(
         for (const cgroup of existing?.cgroups ?? []) {
           enterCgroup(p, cgroup, "the limits of the container hold for it, too");
         }
+        const idmapped = copyIdmapped(p, container);
         joinNamespaces(p, container, refusal);
         makeNamespaces(p, container, refusal);
         setClocks(p, clocksOf(config));
-        const sources = ownsMounts ? copyRoot(p, container) : undefined;
+        const sources = ownsMounts ? copyRoot(p, container, idmapped) : undefined;
         if (ownsMounts) setPropagation(p, "slave");
         becomeRoot(p, container);
         setUmask(p, 0);

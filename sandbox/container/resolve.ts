@@ -13,7 +13,7 @@ import { DIE_WITH_PARENT, DIFF, INIT, LANDLOCK, LAYERS, TIMEOUT } from "./annota
 import { cgroupMounts } from "./cgroups.ts";
 import { type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
-import { type MountSpec, mountSpec } from "./mounts.ts";
+import { type MountSpec, mountSpec, toRange } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
 import { natOf, vethOf } from "./network.ts";
 import type { Nat } from "../network/nat.ts";
@@ -97,7 +97,7 @@ export function resolve(config: Config, machine: Machine): Container {
   const inUserNamespace = machine.nested || made.has("user") || joined.has("user");
   const specs = (config.mounts ?? [])
     .flatMap((mount) => mount.type === "cgroup" ? cgroupMounts(mount) : [mount])
-    .map(mountSpec);
+    .map((mount) => mountSpec(mount, idmapOf(linux.uidMappings, linux.gidMappings)));
   const directory = stateDirectory(machine.uid);
   const veth = vethOf(annotations, machine.id);
   const { [LAYERS]: keep, [TIMEOUT]: timeout, [LANDLOCK]: granted } = annotations;
@@ -182,6 +182,14 @@ function withDirectory(
   return [...specs.slice(0, over + 1), layer, ...specs.slice(over + 1)];
 }
 
+/** The ids by which the files of a mount with the option `idmap` are owned. */
+function idmapOf(
+  users: readonly IdMapping[] | undefined,
+  groups: readonly IdMapping[] | undefined,
+): IdRanges | undefined {
+  return users && groups && { users: users.map(toRange), groups: groups.map(toRange) };
+}
+
 function idsOf(
   users: readonly IdMapping[] = [],
   groups: readonly IdMapping[] = [],
@@ -194,8 +202,4 @@ function idsOf(
     return { user: user[0]!.inside, group: group[0]!.inside };
   }
   return { ranges: { users: user, groups: group } };
-}
-
-function toRange({ containerID, hostID, size }: IdMapping): IdRange {
-  return { inside: containerID, outside: hostID, count: size };
 }

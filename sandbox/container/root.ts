@@ -41,13 +41,17 @@ export interface Sources {
 }
 
 /** Copies what the container gets of the machine: whoever runs it may reach that. */
-export function copyRoot(p: Builder, { config, layers, mounts }: Container): Sources {
+export function copyRoot(
+  p: Builder,
+  { config, layers, mounts }: Container,
+  idmapped: ReadonlyMap<MountSpec, Cell>,
+): Sources {
   const binds = mounts.filter((mount): mount is MountSpec =>
-    "source" in mount && "bind" in mount.source
+    "source" in mount && "bind" in mount.source && !idmapped.has(mount)
   );
   return {
     root: layers ? undefined : copyRootDirectory(p, config.root!),
-    binds: new Map(binds.map((spec) => [spec, copySource(p, spec)])),
+    binds: new Map([...idmapped, ...binds.map((spec) => [spec, copySource(p, spec)] as const)]),
   };
 }
 

@@ -118,12 +118,16 @@ const mount: Check = (value, path) => {
     type: text,
     source: text,
     options: list(text),
+    uidMappings: idMappings,
+    gidMappings: idMappings,
   }, ["destination"])(value, path);
-  const { destination, options = [] } = value as Mount;
+  const { destination, options = [], type, uidMappings, gidMappings } = value as Mount;
   if (destination === "/") fail(`${path}.destination`, "is the root");
   try {
-    const { idmap } = parseMountOptions(options);
-    if (idmap) fail(`${path}.options`, `${idmap} is not supported yet`);
+    const { idmap, bind } = parseMountOptions(options);
+    const mapped = idmap ?? uidMappings ?? gidMappings;
+    if (mapped && type !== "bind" && !bind) fail(path, "has other ids, but is not bound");
+    if (mapped && (!uidMappings !== !gidMappings)) fail(path, "has ids of one kind only");
   } catch (error) {
     if (error instanceof ConfigError || !(error instanceof RangeError)) throw error;
     fail(path, error.message);
@@ -360,6 +364,10 @@ export function supportedConfig(value: unknown): Config {
     }
   }
   if (linux.timeOffsets && !isNew("time")) fail("linux.timeOffsets", "need a new time namespace");
+  mounts.forEach(({ options = [], uidMappings }, i) => {
+    if (!parseMountOptions(options).idmap || uidMappings || linux.uidMappings) return;
+    fail(`mounts[${i}].options`, "has idmap, but there are no ids: it takes a user namespace");
+  });
   if (!isNew("mount")) {
     const needs = "needs a new mount namespace: the machine's mounts would change";
     if (root!.path !== "/" || root!.readonly) fail("root", needs);
