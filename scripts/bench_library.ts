@@ -21,6 +21,7 @@ import {
   MS_REC,
   O_CLOEXEC,
   O_WRONLY,
+  type Plan,
   plan,
   type ProgramOptions,
   spawn,
@@ -73,8 +74,9 @@ export function libraryGroups(
   ]);
   const python = command("python3 os.unshare", ["/usr/bin/python3", "-c", pythonScript()]);
   const [crun, runc] = ["crun", "runc"].map((name) => runtime(name, directory, exists, command));
-  const byHand = { name: "clone()", run: () => cloned(handMade()) };
-  const byOptions = { name: "clone(plan(options))", run: () => cloned(plan(OPTIONS)) };
+  const [own, ofOptions] = [handMade(), plan(OPTIONS)];
+  const byHand = { name: "clone()", run: () => cloned(own, FLAGS) };
+  const byOptions = { name: "clone(plan(options))", run: () => cloned(ofOptions, 0) };
   const spawned = { name: "spawn().output()", run: spawns };
   const inC = { name: "a static C program, in a loop", run: loop ? () => loops(loop) : undefined };
   return [
@@ -96,7 +98,7 @@ export function libraryGroups(
 }
 
 /** The plan whose system calls loop.c makes. */
-function handMade(): ReturnType<typeof plan> {
+function handMade(): Plan {
   return plan("clone", (p) => {
     const write = (path: string, text: string): void => {
       const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0]);
@@ -112,8 +114,7 @@ function handMade(): ReturnType<typeof plan> {
   });
 }
 
-function cloned(program: ReturnType<typeof plan>): void {
-  const flags = program.successor || program.name !== "clone" ? 0 : FLAGS;
+function cloned(program: Plan, flags: number): void {
   const { status } = clone(program, { flags }).wait();
   if (status !== 0) throw new Error(`clone: status ${status}`);
 }

@@ -40,7 +40,7 @@ import { plan } from "./builder.ts";
 import { fileLimitOfCaller } from "./exec.ts";
 import { failureOf } from "./failure.ts";
 import { host } from "./host.ts";
-import { layout } from "./layout.ts";
+import { type Layout, layout } from "./layout.ts";
 import { type Cell, ERRNO, FAILED, type Plan, STACK } from "./step.ts";
 import { withSibling } from "./successor.ts";
 
@@ -102,8 +102,8 @@ export interface Child {
  */
 export function clone(program: Plan, options: CloneOptions = {}): Child {
   const { flags = 0, argv = [program.name] } = options;
-  const whole = asChild(program, redirections(options), fileLimitOfCaller());
-  const memory = place(whole.plan, argv);
+  const whole = prepare(program, redirections(options), fileLimitOfCaller());
+  const memory = place(whole, argv);
   const pidfd = new Int32Array(1);
   const dumpable = prctl(PR_GET_DUMPABLE);
   const before = sigmask(SIG_SETMASK, ALL_SIGNALS);
@@ -175,6 +175,31 @@ interface ChildPlan {
   readonly stack: Cell;
   /** The signal mask to restore. */
   readonly mask: Cell;
+  /** What it was laid out for last, which may be just as well for the next child. */
+  laid?: Laid;
+}
+
+/** A plan as bytes, with where they lie, and how much space there is for the first part. */
+interface Laid extends Layout {
+  readonly address: number;
+  readonly codeSize: number;
+}
+
+/** What has been prepared of a plan, and for which options. */
+const prepared = new WeakMap<Plan, { readonly key: string; readonly child: ChildPlan }>();
+
+/** The plan as a child runs it; it is made once for a plan that is cloned again and again. */
+function prepare(
+  program: Plan,
+  redirections: readonly [to: number, from: number][],
+  limit: Limit | undefined,
+): ChildPlan {
+  const key = `${redirections}:${limit?.soft}`;
+  const known = prepared.get(program);
+  if (known?.key === key) return known.child;
+  const child = asChild(program, redirections, limit);
+  prepared.set(program, { key, child });
+  return child;
 }
 
 /** Adds what comes before a plan in a child, and what follows a failure. */
@@ -242,24 +267,22 @@ interface Memory {
 }
 
 /** Puts a plan into memory of its own: code, data and a stack. */
-function place(plan: Plan, argv: readonly string[]): Memory {
-  const arch = host();
-  const pages = (size: number) => Math.ceil(size / PAGE) * PAGE;
+function place(child: ChildPlan, argv: readonly string[]): Memory {
+  const { plan } = child;
   const strings = argv.map((arg, i) => cstring(`argv[${i}]`, arg));
   const variables = environment();
   const initialSize = (stackSize(strings, variables) + 15) & ~15;
   const rest = pages(plan.dataSize) + pages(STACK_SIZE + initialSize);
 
   // How large the code is, is known when it is laid out for where it lies.
-  for (let codeSize = pages(sizeOfSteps(plan)); true; codeSize *= 2) {
+  for (let codeSize = child.laid?.codeSize ?? pages(sizeOfSteps(plan)); true; codeSize *= 2) {
+    const near = child.laid ? Deno.UnsafePointer.create(BigInt(child.laid.address)) : null;
     const size = codeSize + rest;
-    const memory = mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    const memory = mmap(size, PROT_READ | PROT_WRITE, flags, -1, 0, near);
     const release = (): void => munmap(memory, size);
     const address = Number(Deno.UnsafePointer.value(memory));
-    const { code, data, steps } = laidOut(
-      release,
-      () => layout(plan, arch, address, address + codeSize),
-    );
+    const { code, data, steps } = laidOut(release, () => layOut(child, address, codeSize));
     if (code.length > codeSize) {
       release();
       continue;
@@ -282,6 +305,19 @@ function place(plan: Plan, argv: readonly string[]): Memory {
       release,
     };
   }
+}
+
+function pages(size: number): number {
+  return Math.ceil(size / PAGE) * PAGE;
+}
+
+/** Lays a plan out, unless it was laid out for the same place the last time. */
+function layOut(child: ChildPlan, address: number, codeSize: number): Layout {
+  const { laid } = child;
+  if (laid?.address === address && laid.codeSize === codeSize) return laid;
+  const found = layout(child.plan, host(), address, address + codeSize, false);
+  child.laid = { ...found, address, codeSize };
+  return found;
 }
 
 /** What a plan takes at least: its steps, and a little for what they point to. */

@@ -76,6 +76,7 @@ const ENDS: ReadonlySet<string> = new Set(["exit_group", "raise"]);
  * @param arch the architecture
  * @param codeAddress where its first part will lie, a multiple of 8
  * @param dataAddress where its second part will lie, a multiple of 8
+ * @param said whether a step has its message, which not everybody reads there
  * @throws {Error} when a step leads nowhere, or accepts an errno above 63
  */
 export function layout(
@@ -83,6 +84,7 @@ export function layout(
   arch: Architecture,
   codeAddress: number,
   dataAddress: number,
+  said: boolean = true,
 ): Layout {
   const { steps, start, failure, initial } = plan;
   const table = arch.interpreter.length;
@@ -178,7 +180,7 @@ export function layout(
       if (isCell(args[j]!)) refs |= 1 << j;
     }
     const reports = (!note.fail || note.fail.reported) && (control === undefined || op === "raise");
-    const said = reports ? message(step) : 0;
+    const text = reports && said ? message(step) : 0;
     const fail = note.fail ? note.fail.at : reports ? failure : undefined;
     // Nothing follows the step that ends a program.
     const next = note.next
@@ -193,7 +195,7 @@ export function layout(
     put(view, at + AT.next, addressOf(step, next));
     if (note.fail || reports || CONDITIONS.has(op)) put(view, at + AT.fail, addressOf(step, fail));
     if (note.accept) put(view, at + AT.accept, errnoSet(step));
-    put(view, at + AT.message, said);
+    put(view, at + AT.message, text);
   }
 
   const data = new Uint8Array(initialSize(plan));
