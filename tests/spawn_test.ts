@@ -464,6 +464,32 @@ for (const [what, options, message, syscall] of failures) {
   });
 }
 
+rootTest("which setting of the host refuses a user namespace is said, from the new process", () => {
+  const mod = new URL("../mod.ts", import.meta.url).href;
+  const source = `import { clone, plan, spawn } from ${JSON.stringify(mod)};
+    const options = { command: "true", namespaces: { user: true } };
+    for (const run of [spawn, (options) => clone(plan(options))]) {
+      try { run(options); } catch ({ syscall, message }) { console.log(syscall, message); }
+    }`;
+  const { stdout } = spawnSync({
+    command: "sh",
+    args: [
+      "-c",
+      'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"',
+      "sh",
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-check",
+      `data:text/javascript,${encodeURIComponent(source)}`,
+    ],
+    namespaces: { user: true },
+    uidMap: "root",
+  });
+  const said = /^unshare unshare failed: No space left on device\nno more user namespaces/gm;
+  assertEquals(new TextDecoder().decode(stdout).match(said)?.length, 2);
+});
+
 const wrong: [what: string, options: unknown, error: ErrorConstructor, message: RegExp][] = [
   ["no options", undefined, TypeError, /options must be an object/],
   ["an unknown option", { command: "true", hostName: "x" }, TypeError, /no option "hostName"/],

@@ -315,7 +315,7 @@ function pages(size: number): number {
 function layOut(child: ChildPlan, address: number, codeSize: number): Layout {
   const { laid } = child;
   if (laid?.address === address && laid.codeSize === codeSize) return laid;
-  const found = layout(child.plan, host(), address, address + codeSize, false);
+  const found = layout(child.plan, host(), address, address + codeSize, () => false);
   child.laid = { ...found, address, codeSize };
   return found;
 }

@@ -9,7 +9,7 @@
  */
 import type { Architecture } from "./arch.ts";
 import { initialSize, layout, put } from "./layout.ts";
-import type { Plan } from "./step.ts";
+import type { Plan, Step } from "./step.ts";
 
 /** Where the parts lie. The offset in a page is the same there and in the file. */
 const CODE = 0x400000;
@@ -46,11 +46,12 @@ export function elf(plan: Plan, arch: Architecture): Uint8Array {
 export function executable(
   plan: Plan,
   arch: Architecture,
+  says?: (step: Step) => boolean,
 ): { file: Uint8Array; steps: readonly number[] } {
   // In the file: headers, what the writable memory holds at the start, the rest.
   const headers = EHSIZE + 3 * PHSIZE;
   const codeAt = headers + initialSize(plan);
-  const { code, data, steps } = layout(plan, arch, CODE + codeAt, DATA + headers);
+  const { code, data, steps } = layout(plan, arch, CODE + codeAt, DATA + headers, says);
   const size = codeAt + code.length;
 
   const file = new Uint8Array(size);

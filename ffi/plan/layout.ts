@@ -76,7 +76,7 @@ const ENDS: ReadonlySet<string> = new Set(["exit_group", "raise"]);
  * @param arch the architecture
  * @param codeAddress where its first part will lie, a multiple of 8
  * @param dataAddress where its second part will lie, a multiple of 8
- * @param said whether a step has its message, which not everybody reads there
+ * @param says whether a step has its message, which not everybody reads there
  * @throws {Error} when a step leads nowhere, or accepts an errno above 63
  */
 export function layout(
@@ -84,7 +84,7 @@ export function layout(
   arch: Architecture,
   codeAddress: number,
   dataAddress: number,
-  said: boolean = true,
+  says: (step: Step) => boolean = () => true,
 ): Layout {
   const { steps, start, failure, initial } = plan;
   const table = arch.interpreter.length;
@@ -180,7 +180,7 @@ export function layout(
       if (isCell(args[j]!)) refs |= 1 << j;
     }
     const reports = (!note.fail || note.fail.reported) && (control === undefined || op === "raise");
-    const text = reports && said ? message(step) : 0;
+    const text = reports && says(step) ? message(step) : 0;
     const fail = note.fail ? note.fail.at : reports ? failure : undefined;
     // Nothing follows the step that ends a program.
     const next = note.next

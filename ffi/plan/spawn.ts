@@ -36,7 +36,7 @@ import { failureOf } from "./failure.ts";
 import { host } from "./host.ts";
 import { fileImage, memoryImage } from "./image.ts";
 import { MESSAGE_OFFSET } from "./layout.ts";
-import { ERRNO, FAILED, type Operand, type Plan, STACK } from "./step.ts";
+import { ERRNO, FAILED, type Operand, type Plan, STACK, type Step } from "./step.ts";
 import { withSibling } from "./successor.ts";
 
 /** How a program is started. */
@@ -165,7 +165,7 @@ class Channel {
     [this.#reader, this.#writer] = pipe2(O_CLOEXEC);
     try {
       this.#plan = reporting(program, this.#reader, argv, fileLimitOfCaller());
-      const { file, steps } = executable(this.#plan, host());
+      const { file, steps } = executable(this.#plan, host(), endsInText);
       [this.#file, this.#steps] = [file, steps];
     } catch (error) {
       this.close();
@@ -277,6 +277,11 @@ function readThroughSignals(fd: number, buffer: Uint8Array): number {
   }
 }
 
+/** Whether the message of a step ends in a text that only the run knows; we know the rest. */
+function endsInText({ note }: Step): boolean {
+  return note.subject !== undefined || note.hint !== undefined;
+}
+
 /** The plan with what opens the pipe before it, and what tells of a failure behind it. */
 function reporting(
   base: Plan,
@@ -320,6 +325,8 @@ function reporting(
     p.control("store64", [{ addressOf: record }, 0, FAILED]);
     p.control("store64", [{ addressOf: record }, 8, ERRNO]);
     const message = p.control("load64", [FAILED, MESSAGE_OFFSET]);
+    const silent = p.label();
+    p.branch("equal", message, 0, silent);
     const text = (field: number, at: number, size: number): void => {
       const none = p.label();
       const cell = p.control("load64", [message, 8 * field]);
@@ -331,6 +338,7 @@ function reporting(
     };
     text(SUBJECT_FIELD, SUBJECT, HINT - SUBJECT);
     text(HINT_FIELD, HINT, RECORD - HINT);
+    p.place(silent);
     send();
     p.call("exit_group", [127]);
     p.place(lost);
