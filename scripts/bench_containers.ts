@@ -5,6 +5,8 @@
  * @module
  */
 import { clone, plan, type ProgramOptions } from "../mod.ts";
+import { CAPABILITIES_OF_ROOT } from "../sandbox/container/defaults.ts";
+import { parseProfile, resolveProfile, type Seccomp } from "../sandbox/seccomp/profile.ts";
 import type { Contestant, Group } from "./bench.ts";
 
 /** How a container is compared. */
@@ -20,6 +22,9 @@ export interface Setting {
   /** A command line as a contestant. */
   command(name: string, argv: readonly string[]): Contestant;
 }
+
+/** The filter of system calls that podman gives to a container. */
+const PODMANS = "/usr/share/containers/seccomp.json";
 
 const BUSYBOX = "/bin/busybox";
 
@@ -39,7 +44,7 @@ export function containerGroups({ directory, empty, bundled, sources, command }:
       ..."/usr/bin/bwrap --unshare-all --die-with-parent --ro-bind".split(" "),
       ...[root, "/", ..."--proc /proc --dev /dev --tmpfs /tmp -- /bin/true".split(" ")],
     ]),
-    runc(directory, root, command),
+    runtime("runc", directory, root, command),
     command("firejail", [
       ..."/usr/bin/firejail --quiet --noprofile --net=none --private-dev --".split(" "),
       "/bin/true",
@@ -65,6 +70,7 @@ export function containerGroups({ directory, empty, bundled, sources, command }:
       title: `a container, and ${other.name}`,
       rows: [[other], [ours, 1], [copy, 1]],
     })),
+    filters(directory, root, bundled, command),
     {
       title: "a container from a script",
       rows: [[bwrap], [{ name: "clone(plan({ root, mounts }))", run: () => cloned(root) }, 1]],
@@ -81,28 +87,78 @@ function makeRoot(path: string): string {
   return path;
 }
 
-/** runc with the configuration that `runc spec` writes. */
-function runc(directory: string, root: string, command: Setting["command"]): Contestant {
-  const file = ["/usr/sbin/runc", "/usr/bin/runc"].find((path) => command("", [path]).run);
-  if (file === undefined) return { name: "runc run", run: undefined };
-  const bundle = `${directory}/runc`;
-  Deno.mkdirSync(`${bundle}/state`, { recursive: true });
-  new Deno.Command(file, { args: ["spec", "--bundle", bundle] }).outputSync();
+/** What filters of system calls cost; one of one's own has been compiled before. */
+function filters(
+  directory: string,
+  root: string,
+  bundled: readonly string[],
+  command: Setting["command"],
+): Group {
+  const ours = (name: string, ...options: string[]): Contestant =>
+    command(name, [...bundled, "run", "--rootfs", root, ...options, "--", "true"]);
+  const podmans = podmansFilter();
+  const own = podmans
+    ? ours("denspace run --seccomp, podman's", "--seccomp", PODMANS)
+    : { name: "denspace run --seccomp, podman's", run: undefined };
+  return {
+    title: "a filter of system calls",
+    rows: [
+      [ours("denspace run --seccomp unconfined", "--seccomp", "unconfined")],
+      [ours("denspace run, the default filter"), 1.05],
+      [own, 1.05],
+      [runtime("crun", directory, root, command)],
+      [runtime("crun", directory, root, command, podmans)],
+      [runtime("runc", directory, root, command)],
+      [runtime("runc", directory, root, command, podmans)],
+    ],
+  };
+}
+
+/** What podman's profile is for a container with its usual capabilities. */
+function podmansFilter(): Seccomp | undefined {
+  try {
+    return resolveProfile(parseProfile(Deno.readTextFileSync(PODMANS)), {
+      arch: Deno.build.arch,
+      kernel: Deno.osRelease(),
+      capabilities: CAPABILITIES_OF_ROOT,
+    });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** crun refuses hosts with both versions of cgroups, unless it does not see the controllers of one. */
+const HIDING = [
+  ..."/usr/bin/unshare -m --propagation private sh -c".split(" "),
+  'file=/sys/fs/cgroup/unified/cgroup.controllers; [ ! -e $file ] || mount --bind /dev/null $file; exec "$@"',
+  "sh",
+];
+
+/** An OCI runtime with the configuration that its `spec` writes, and a filter. */
+function runtime(
+  name: "runc" | "crun",
+  directory: string,
+  root: string,
+  command: Setting["command"],
+  seccomp?: Seccomp,
+): Contestant {
+  const shown = `${name} run${seccomp ? ", podman's filter" : ""}`;
+  const file = [`/usr/sbin/${name}`, `/usr/bin/${name}`].find((path) => command("", [path]).run);
+  if (file === undefined) return { name: shown, run: undefined };
+  const bundle = `${directory}/${name}${seccomp ? "-filter" : ""}`;
+  const state = `${bundle}/state`;
+  Deno.mkdirSync(state, { recursive: true });
+  new Deno.Command(file, { args: ["spec"], cwd: bundle }).outputSync();
   const config = JSON.parse(Deno.readTextFileSync(`${bundle}/config.json`));
   config.process.terminal = false;
   config.process.args = ["/bin/true"];
   config.root.path = root;
+  if (seccomp) config.linux.seccomp = seccomp;
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(config));
-  const state = `${bundle}/state`;
-  return command("runc run", [
-    file,
-    "--root",
-    state,
-    "run",
-    "--bundle",
-    bundle,
-    `bench-${Deno.pid}`,
-  ]);
+  const hiding = name === "crun" ? HIDING : [];
+  const run = [...hiding, file, "--root", state, "run", "--bundle", bundle];
+  return command(shown, [...run, `bench-${Deno.pid}-${seccomp ? "filter" : "plain"}`]);
 }
 
 /** What bwrap does with its options above. */
