@@ -12,13 +12,14 @@ import {
   identityRanges,
   type IdRange,
   mergeRanges,
+  OWN_ID,
   parseRange,
   subordinateIds,
 } from "../sandbox/idranges.ts";
 import { BINFMT_DIRECTORY, type Propagation, PROPAGATIONS } from "../sandbox/mounts.ts";
 import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
-import type { Context, Read } from "./cli.ts";
+import type { Context } from "./cli.ts";
 import { ArgumentError, getopt, programName } from "./getopt.ts";
 import { type Help, showHelp, showVersion } from "./help.ts";
 import { parseId, parseOffset } from "./numbers.ts";
@@ -372,8 +373,8 @@ function useMaps(
   const outside = { uid: owner?.uid ?? geteuid, gid: owner?.gid ?? getegid };
   const single = (inside: InsideId | undefined, id: number | (() => number)): IdRange[] => {
     if (inside === undefined) return [];
-    if (typeof id !== "number") reads?.(OWN_ID);
-    const outside = typeof id === "number" ? id : id();
+    // Elsewhere it is not known whose.
+    const outside = typeof id === "number" ? id : reads ? OWN_ID : id();
     return [{ inside: inside === "current" ? outside : inside, outside, count: 1 }];
   };
   const merged = (
@@ -392,13 +393,6 @@ function useMaps(
     throw new ArgumentError("options --setgroups=allow and --map-group are mutually exclusive");
   }
 }
-
-/** What the ranges around a single id are cut by. */
-const OWN_ID: Read = {
-  option: "a map of a single id and of ranges",
-  what: "your own id",
-  instead: "give that id a range of its own",
-};
 
 /** The id that an option gives, as a name or as a number. */
 function idOf(

@@ -18,6 +18,9 @@ export interface IdRange {
   readonly count: number;
 }
 
+/** In place of an id: the one of whoever runs the plan. */
+export const OWN_ID = -1;
+
 /** A number as `%u` of scanf(3) reads it. */
 const NUMBER = String.raw`\s*([+-]?\d+)`;
 const COLONS = new RegExp(`^${NUMBER}:${NUMBER}:${NUMBER}$`);

@@ -122,7 +122,7 @@ export function unsharePlan(want: Unshare): Plan {
         () => bindNamespaces(p, self, files),
       )
       : undefined;
-    const mapper = mapped ? forkMapper(p, ranges) : undefined;
+    const mapper = mapped ? forkMapper(p, ranges, ids) : undefined;
     if (owner) {
       if (owner.gid !== undefined) {
         dropGroups(p);
