@@ -140,11 +140,21 @@ export type {
   SeccompRule,
 } from "./sandbox/seccomp/profile.ts";
 export type { ArgumentTest, Comparison } from "./ffi/seccomp.ts";
-export { plan, type Process, spawn, spawnSync } from "./sandbox/spawn.ts";
+export type { Usage } from "./sandbox/cgroup/usage.ts";
+export type { Resources, ThrottleDevice, WeightDevice } from "./sandbox/container/oci.ts";
+export {
+  plan,
+  type Process,
+  type ProcessOutput,
+  type ProcessStatus,
+  spawn,
+  spawnSync,
+} from "./sandbox/spawn.ts";
 export type {
   IdMap,
   Mount,
   NamespaceChoice,
+  Network,
   ProgramOptions,
   SpawnOptions,
   Stdio,

@@ -14,6 +14,8 @@ import type { Plan } from "../ffi/plan/step.ts";
 import { close, getpid } from "../ffi/unistd.ts";
 import type { WaitResult } from "../ffi/wait.ts";
 import { check, checkStdio } from "./spawn/check.ts";
+import type { Usage } from "./cgroup/usage.ts";
+import { holdOutside, type Outside } from "./spawn/outside.ts";
 import type { ProgramOptions, SpawnOptions } from "./spawn/options.ts";
 import { programPlan } from "./spawn/plan.ts";
 
@@ -61,6 +63,15 @@ export function plan(first: ProgramOptions | string, write?: (p: Builder) => voi
   return typeof first === "string" ? build(first, write!) : programPlan(check(first));
 }
 
+/** What became of a program. */
+export interface ProcessStatus extends Deno.CommandStatus {
+  /** What its processes have used, if it had `resources`. */
+  readonly usage?: Usage;
+}
+
+/** What became of a program, and what it has printed. */
+export type ProcessOutput = Deno.CommandOutput & Pick<ProcessStatus, "usage">;
+
 /** A program that was started. */
 export interface Process extends AsyncDisposable {
   /** Its process id. */
@@ -68,7 +79,7 @@ export interface Process extends AsyncDisposable {
   /** A descriptor of it, close-on-exec, until {@linkcode status} is settled. */
   readonly pidfd: number;
   /** What becomes of it. The event loop runs until then, unless {@linkcode unref} is called. */
-  readonly status: Promise<Deno.CommandStatus>;
+  readonly status: Promise<ProcessStatus>;
   /** What it reads. */
   readonly stdin: WritableStream<Uint8Array<ArrayBuffer>>;
   /** What it prints. */
@@ -76,7 +87,7 @@ export interface Process extends AsyncDisposable {
   /** What it prints as errors. */
   readonly stderr: Deno.SubprocessReadableStream;
   /** Waits for its end; gives all that it has printed. */
-  output(): Promise<Deno.CommandOutput>;
+  output(): Promise<ProcessOutput>;
   /** Sends it a signal; SIGTERM if none is given. */
   kill(signal?: SignalName | number): void;
   /** Has the event loop wait for it, as it does from the start. */
@@ -127,14 +138,16 @@ export interface Process extends AsyncDisposable {
 export function spawn(options: SpawnOptions): Process {
   const { stdin, stdout, stderr, signal } = checkStdio(options, ["inherit", "inherit"]);
   const checked = check(options);
-  const started = start(programPlan(checked, getpid()), {
-    stdin,
-    stdout,
-    stderr,
-    argv: [checked.command],
-    inherited: Object.values(checked.descriptors),
-  });
-  return new StartedProcess(started, signal);
+  const outside = holdOutside(checked);
+  const started = orRemoved(outside, () =>
+    start(programPlan(checked, getpid()), {
+      stdin,
+      stdout,
+      stderr,
+      argv: [checked.command],
+      inherited: Object.values(checked.descriptors),
+    }));
+  return new StartedProcess(started, signal, outside);
 }
 
 /**
@@ -160,41 +173,67 @@ export function spawn(options: SpawnOptions): Process {
  * console.log(code, new TextDecoder().decode(stdout));
  * ```
  */
-export function spawnSync(options: SpawnOptions): Deno.CommandOutput {
+export function spawnSync(options: SpawnOptions): ProcessOutput {
   const { stdin, stdout, stderr, signal } = checkStdio(options, ["null", "piped"]);
   if (signal) throw new TypeError("signal is not for spawnSync, during which nothing can abort");
   if (stdin === "piped") throw new TypeError("stdin can't be piped: nobody could write to it");
   const checked = check(options);
-  const { output, result } = startSync(programPlan(checked, getpid()), {
-    stdin,
-    stdout,
-    stderr,
-    argv: [checked.command],
-    inherited: Object.values(checked.descriptors),
-  });
-  return result ? withStatus(output, statusOf(result)) : output;
+  const outside = holdOutside(checked);
+  const { output, result } = orRemoved(outside, () =>
+    startSync(programPlan(checked, getpid()), {
+      stdin,
+      stdout,
+      stderr,
+      argv: [checked.command],
+      inherited: Object.values(checked.descriptors),
+    }));
+  const usage = removed(outside);
+  if (!result && !usage) return output;
+  return withStatus(output, result ? statusOf(result) : output, usage);
+}
+
+/** Starts something; if that fails, nothing is left outside. */
+function orRemoved<T>(outside: Outside | undefined, start: () => T): T {
+  try {
+    return start();
+  } catch (error) {
+    outside?.remove();
+    throw error;
+  }
+}
+
+/** Removes what is outside; what was used. */
+function removed(outside: Outside | undefined): Pick<ProcessStatus, "usage"> | undefined {
+  const usage = outside?.usage();
+  outside?.remove();
+  return usage && { usage };
 }
 
 /** An output of another status. Its streams are getters, which throw if they are not piped. */
 function withStatus(
   output: Deno.CommandOutput,
   { success, code, signal }: Deno.CommandStatus,
-): Deno.CommandOutput {
+  usage: Pick<ProcessStatus, "usage"> | undefined,
+): ProcessOutput {
   const { stdout, stderr } = Object.getOwnPropertyDescriptors(output);
-  const status = { success, code, signal };
-  return Object.defineProperties(status, { stdout, stderr }) as Deno.CommandOutput;
+  const status = { success, code, signal, ...usage };
+  return Object.defineProperties(status, { stdout, stderr }) as ProcessOutput;
 }
 
 /** That it has streams, a status and a descriptor to close makes it a class, as Deno's own. */
 class StartedProcess implements Process {
   readonly pid: number;
   readonly pidfd: number;
-  readonly status: Promise<Deno.CommandStatus>;
+  readonly status: Promise<ProcessStatus>;
   readonly #child: Deno.ChildProcess;
   #hold: Hold | undefined;
   #running = true;
 
-  constructor({ child, pid, pidfd, succeeded }: Started, signal: AbortSignal | undefined) {
+  constructor(
+    { child, pid, pidfd, succeeded }: Started,
+    signal: AbortSignal | undefined,
+    outside: Outside | undefined,
+  ) {
     this.#child = child;
     this.pid = pid;
     this.pidfd = pidfd;
@@ -209,7 +248,8 @@ class StartedProcess implements Process {
     const result = succeeded
       ? ended(pid, () => undefined, (hold) => this.#hold = hold).then(statusOf)
       : child.status;
-    this.status = result.finally(end);
+    const ending = result.finally(end);
+    this.status = outside ? ending.then((status) => ({ ...status, ...removed(outside) })) : ending;
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
   }
@@ -222,9 +262,10 @@ class StartedProcess implements Process {
   get stderr(): Deno.SubprocessReadableStream {
     return this.#child.stderr;
   }
-  async output(): Promise<Deno.CommandOutput> {
+  async output(): Promise<ProcessOutput> {
     const [output, status] = await Promise.all([this.#child.output(), this.status]);
-    return withStatus(output, status);
+    const { usage } = status;
+    return withStatus(output, status, usage && { usage });
   }
   kill(signal: SignalName | number = "SIGTERM"): void {
     try {

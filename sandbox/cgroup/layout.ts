@@ -50,6 +50,10 @@ export interface CgroupWanted {
   readonly resources: Resources;
   /** Where: an absolute path in each hierarchy, or one below our own cgroup. */
   readonly path: string;
+  /** Whether what is used is counted, also where there is no limit. */
+  readonly counted?: boolean;
+  /** Whether whoever makes them stays where it is, though no limits can be kept below it then. */
+  readonly stays?: boolean;
 }
 
 /**
@@ -58,7 +62,7 @@ export interface CgroupWanted {
  * @throws {RangeError} when there is no cgroup that could keep one of them
  */
 export function layOutCgroup(
-  { resources, path }: CgroupWanted,
+  { resources, path, counted = false, stays = false }: CgroupWanted,
   hierarchies: readonly Hierarchy[],
   read: Reader = readSmallFile,
 ): Cgroup {
@@ -84,6 +88,10 @@ export function layOutCgroup(
   const filter = rules.length > 0 ? hierarchyOfDevices(hierarchies) : undefined;
   if (filter?.version === 1) at(filter).writes.push(...deviceLines(rules));
   else if (filter) at(filter);
+  for (const hierarchy of counted ? hierarchies : []) {
+    const counts = COUNTING.filter((name) => hierarchy.controllers.includes(name));
+    for (const name of counts) at(hierarchy).controllers.add(name);
+  }
   // Without limits a cgroup still has what can be counted.
   if (groups.size === 0) { for (const each of hierarchies) if (each.version === 2) at(each); }
 
@@ -98,7 +106,7 @@ export function layOutCgroup(
       version,
       path: directory,
       enable,
-      aside: crowded ? `${directory}.supervisor` : undefined,
+      aside: crowded && !stays ? `${directory}.supervisor` : undefined,
       writes: controllers.has("cpuset") && version === 1
         ? wholeCpuset(writes, parent, read)
         : writes,
@@ -107,6 +115,9 @@ export function layOutCgroup(
   });
   return { groups: made, counters: countersOf(made, resources) };
 }
+
+/** What counts what is used, in either version. */
+const COUNTING = ["cpuacct", "cpu", "memory", "blkio", "io", "pids"];
 
 /** The hierarchy that has a controller, and what it is called there. */
 function findController(

@@ -214,8 +214,9 @@ function killMembers(p: Builder, file: Cell): void {
 }
 
 function pause(p: Builder): void {
+  // The kernel would write what is left of the time, but not to where it can't.
   const time = new Uint8Array(new BigUint64Array([0n, BigInt(PAUSE_NS)]).buffer);
-  p.call("ppoll", [0, 0, { addressOf: p.cell("time", 16, time) }, 0, 0], {
+  p.call("ppoll", [0, 0, time, 0, 0], {
     why: "what is killed is not gone at once",
     accept: [EINTR],
   });

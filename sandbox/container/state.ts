@@ -17,6 +17,7 @@ import {
   O_EXCL,
   O_RDWR,
 } from "../../ffi/constants/fcntl.ts";
+import { cstring } from "../../ffi/arguments.ts";
 import { decode, encode } from "../../ffi/bytes.ts";
 import { readdir } from "../../ffi/dirent.ts";
 import { SyscallError } from "../../ffi/errno.ts";
@@ -26,7 +27,7 @@ import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Note } from "../../ffi/plan/step.ts";
 import { statx } from "../../ffi/stat.ts";
 import { syscall } from "../../ffi/syscall.ts";
-import { close } from "../../ffi/unistd.ts";
+import { close, rename, unlink, write } from "../../ffi/unistd.ts";
 
 /** What a container has outside. */
 export interface Left {
@@ -81,6 +82,26 @@ export function noteState(p: Builder, file: string, left: Left, slot: Cell): voi
   p.place(failed);
   p.call("unlinkat", [AT_FDCWD, draft, 0], { why: "nobody can know of it", fail: end });
   p.place(end);
+}
+
+/** Notes it for as long as this process lives, if that can be; what it returns removes the note. */
+export function holdState(file: string, left: Left): (() => void) | undefined {
+  const [directory, name] = split(file);
+  const draft = `${directory}/.${name}`;
+  optional(() => syscall("mkdirat", [AT_FDCWD, cstring("directory", directory), 0o700]));
+  const fd = optional(() => open(draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600));
+  if (fd === undefined) return undefined;
+  const noted = optional(() => {
+    syscall("flock", [fd, LOCK_EX | LOCK_NB]);
+    write(fd, `${JSON.stringify(left)}\n`);
+    rename(draft, file);
+    return true;
+  });
+  if (!noted) optional(() => unlink(draft));
+  return () => {
+    if (noted) optional(() => unlink(file));
+    close(fd);
+  };
 }
 
 /** Removes the note, when nothing else is left. */

@@ -29,7 +29,7 @@ import {
   TIMEOUT,
 } from "./annotations.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import type { Config, Mount } from "./oci.ts";
+import type { Config, Mount, Resources } from "./oci.ts";
 
 /** A configuration can't be run; the message says what of it. */
 export class ConfigError extends RangeError {
@@ -284,6 +284,16 @@ const resources: Check = object({
     if (!/^[a-z]\w*(\.[\w.-]+)+$/.test(name)) fail(path, "is no file of a cgroup");
   }),
 });
+
+/**
+ * A value as limits.
+ *
+ * @throws {ConfigError} when it can't be that
+ */
+export function checkResources(value: unknown): Resources {
+  resources(value, "resources");
+  return value as Resources;
+}
 
 /** A path of cgroups, whose last part is the name of a new one. */
 const cgroupsPath: Check = (value, path) => {

@@ -11,6 +11,12 @@ import { RLIMITS } from "../../ffi/constants/resource.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { host } from "../../ffi/plan/host.ts";
 import { getegid, geteuid, getpid } from "../../ffi/unistd.ts";
+import { findHierarchies } from "../cgroup/hierarchies.ts";
+import { type Cgroup, layOutCgroup } from "../cgroup/layout.ts";
+import { checkResources } from "../container/supported.ts";
+import { parseAddress, parsePrefix } from "../network/address.ts";
+import { parseRate } from "../network/rate.ts";
+import type { Veth } from "../network/veth.ts";
 import { type MountSpec, mountSpec } from "../container/mounts.ts";
 import { type IdRange, subordinateIds } from "../idranges.ts";
 import type { InsideId } from "../idmap.ts";
@@ -28,6 +34,7 @@ import type {
   IdMap,
   Mount,
   NamespaceChoice,
+  Network,
   ProgramOptions,
   SpawnOptions,
   Stdio,
@@ -70,6 +77,10 @@ export interface Checked {
   /** The number of the signal. */
   readonly dieWithParent: number | undefined;
   readonly descriptors: Descriptors;
+  /** A name that no other program has. */
+  readonly id: string;
+  readonly cgroup: Cgroup | undefined;
+  readonly veth: Veth | undefined;
 }
 
 const PROGRAM_KEYS = new Set<keyof ProgramOptions>([
@@ -101,6 +112,9 @@ const PROGRAM_KEYS = new Set<keyof ProgramOptions>([
   "descriptors",
   "seccomp",
   "landlock",
+  "resources",
+  "cgroupsPath",
+  "network",
 ]);
 const SPAWN_KEYS = new Set<keyof SpawnOptions>([
   ...PROGRAM_KEYS,
@@ -163,6 +177,8 @@ export function check(options: ProgramOptions): Checked {
   }
   needs("mountProc", has("mount"), "a mount namespace: namespaces.mount must be given");
   needs("loopback", has("net"), "a network namespace: namespaces.net must be given");
+  needs("network", made.has("net"), "a new network namespace: namespaces.net must be true");
+  needs("cgroupsPath", options.resources !== undefined, "resources");
   needs("timeOffsets", made.has("time"), "a new time namespace: namespaces.time must be true");
 
   const users = idMap("uidMap", options.uidMap, "/etc/subuid", geteuid);
@@ -225,6 +241,40 @@ export function check(options: ProgramOptions): Checked {
     rlimits: list("rlimits", options.rlimits).map(limit),
     dieWithParent: deathSignal(options.dieWithParent),
     descriptors: descriptors(options.descriptors),
+    ...outside(options),
+  };
+}
+
+/** What a program is to have outside of it. */
+function outside(
+  { resources, cgroupsPath, network }: ProgramOptions,
+): Pick<Checked, "id" | "cgroup" | "veth"> {
+  const id = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  const path = optionalText("cgroupsPath", cgroupsPath) ?? `denspace-${id}`;
+  return {
+    id,
+    cgroup: resources && layOutCgroup(
+      { resources: checkResources(resources), path, counted: true, stays: true },
+      findHierarchies(),
+    ),
+    veth: network && interfaces(network, id),
+  };
+}
+
+function interfaces(wanted: Network, id: string): Veth {
+  const keys = ["addresses", "outside", "gateways", "bridge", "rate"] as const;
+  const { addresses, outside, gateways, bridge, rate } = record("network", wanted, keys);
+  const texts = (what: string, values: readonly string[] | undefined): string[] =>
+    list(`network.${what}`, values).map((value, i) => text(`network.${what}[${i}]`, value));
+  const wantedRate = optionalText("network.rate", rate);
+  return {
+    name: `ve${id}`,
+    peer: "eth0",
+    addresses: texts("addresses", addresses).map(parsePrefix),
+    outside: texts("outside", outside).map(parsePrefix),
+    gateways: texts("gateways", gateways).map(parseAddress),
+    bridge: optionalText("network.bridge", bridge),
+    rate: wantedRate === undefined ? undefined : parseRate(wantedRate),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import type { CapabilityName } from "../../ffi/constants/capability.ts";
 import type { SignalName } from "../../ffi/constants/signal.ts";
+import type { Resources } from "../container/oci.ts";
 import type { IdRange } from "../idranges.ts";
 import type { Descriptors } from "../inherit.ts";
 import type { Landlock } from "../landlock.ts";
@@ -46,6 +47,20 @@ export interface Mount {
   readonly source?: Text | undefined;
   /** `"bind"`, `"rbind"`, `"ro"`, `"nosuid"`, ..., and those of the file system. */
   readonly options?: readonly string[] | undefined;
+}
+
+/** An interface of a program, `eth0` inside. Only root can have one. */
+export interface Network {
+  /** Its addresses, each with the bits of its network, as `10.0.0.2/24`. */
+  readonly addresses: readonly string[];
+  /** Those of the end that is outside. */
+  readonly outside?: readonly string[] | undefined;
+  /** The addresses by which everything else is reached. */
+  readonly gateways?: readonly string[] | undefined;
+  /** The bridge that the end outside is a port of. */
+  readonly bridge?: string | undefined;
+  /** How much can be sent, and how much received, as `10mbit` or `10mbit:64k`. */
+  readonly rate?: string | undefined;
 }
 
 /** What a program is to be: where it runs, as whom, and what it may do. */
@@ -112,6 +127,20 @@ export interface ProgramOptions {
   readonly landlock?: Landlock | undefined;
   /** Its limits; that of open files is by default the one that Deno was started with. */
   readonly rlimits?: readonly ResourceLimit[] | undefined;
+
+  /**
+   * Limits of all its processes together, as the OCI runtime specification has
+   * them, kept by a cgroup of its own; `{}` to have only counted what they use.
+   * With it all of them end when it ends. See cgroups(7).
+   */
+  readonly resources?: Resources | undefined;
+  /**
+   * The path of that cgroup: from the topmost one, or from ours if it does not
+   * begin with a slash. Only its last part is made.
+   */
+  readonly cgroupsPath?: string | undefined;
+  /** An interface to the network namespace that is ours, in its new one. See veth(4). */
+  readonly network?: Network | undefined;
 
   /** The signal that it gets when this thread ends; `true` for SIGKILL. A setuid program loses it. */
   readonly dieWithParent?: boolean | SignalName | undefined;

@@ -11,6 +11,7 @@ import { execvp } from "../../ffi/plan/execvp.ts";
 import { ownEnvironment } from "../../ffi/plan/spawn.ts";
 import { environment } from "../../ffi/plan/stack.ts";
 import type { Cell, Plan, Successor } from "../../ffi/plan/step.ts";
+import { cgroupSteps } from "../cgroup/steps.ts";
 import { changeGroup, changeUser, dropGroups, setGroups } from "../credentials.ts";
 import { enter, openNamespaces } from "../enter.ts";
 import { nameDomain, nameHost } from "../hostname.ts";
@@ -21,6 +22,7 @@ import { requireLandlock, restrict } from "../landlock.ts";
 import { raiseLoopback } from "../loopback.ts";
 import { changeDirectory, changeRoot, mountProc, setPropagation } from "../mounts.ts";
 import { namespaceFlags } from "../namespaces.ts";
+import { forkVeth, setUpVeth } from "../network/veth.ts";
 import { boundCapabilities, noNewPrivileges, setCapabilities } from "../privileges.ts";
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
@@ -57,12 +59,18 @@ export function programPlan(want: Checked, parent?: number): Plan {
       if (watched) dieWithParent(p, watched, want.dieWithParent!);
     };
     dies();
+    if (want.cgroup) {
+      const limits = cgroupSteps(p, want.cgroup);
+      limits.make();
+      limits.enter();
+    }
     const ids = outsideIds(p);
     const mapped = want.users.length + want.groupRanges.length > 0;
-    if (mapped || forks) expectChild(p);
+    if (mapped || forks || want.veth) expectChild(p);
     const mapper = mapped
       ? forkMapper(p, { users: want.users, groups: want.groupRanges })
       : undefined;
+    const network = want.veth && forkVeth(p, want.veth);
     const entered = { namespaces: joined };
     enter(p, entered, openNamespaces(p, entered, refusal), refusal);
     if (made.size > 0) {
@@ -76,6 +84,7 @@ export function programPlan(want: Checked, parent?: number): Plan {
     mapper?.run(() =>
       p.control("raise", [EPERM], { call: "write", message: "cannot write the id maps" })
     );
+    network?.run(() => p.control("raise", [EPERM], { message: "cannot make the interfaces" }));
     setClocks(p, want);
     if (forks) {
       successor = fork(p, namespaceFlags([...made, ...joined.keys()]));
@@ -87,7 +96,8 @@ export function programPlan(want: Checked, parent?: number): Plan {
     if (want.setgroups) setgroups(p, want.setgroups);
     if (want.hostname !== undefined) nameHost(p, want.hostname);
     if (want.domainname !== undefined) nameDomain(p, want.domainname);
-    if (want.loopback) raiseLoopback(p);
+    if (want.loopback || want.veth) raiseLoopback(p);
+    if (want.veth) setUpVeth(p, want.veth);
     if (made.has("mount")) setPropagation(p, want.propagation);
     if (root !== undefined || want.mounts.length > 0) mountAll(p, root, want.mounts);
     if (chroot !== undefined) changeRoot(p, chroot);

@@ -1,0 +1,132 @@
+/** Limits, usage and networks of programs that a script starts. */
+import { geteuid, type ProcessOutput, spawn, type SpawnOptions, spawnSync } from "../mod.ts";
+import { findHierarchies } from "../sandbox/cgroup/hierarchies.ts";
+import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
+
+const ignore = geteuid() !== 0;
+
+/** A cgroup of this test alone, in each hierarchy, in which nothing may be left. */
+const PARENT = `test-${Deno.pid}`;
+const directories = ignore ? [] : findHierarchies().map(({ own }) => `${own}/${PARENT}`);
+
+function rootTest(name: string, fn: () => void | Promise<void>): void {
+  Deno.test({ name: ignore ? `${name}: needs root` : name, ignore, fn: () => within(fn) });
+}
+
+async function within(fn: () => void | Promise<void>): Promise<void> {
+  for (const directory of directories) Deno.mkdirSync(directory);
+  for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+    const cpuset = directories.find((directory) => directory.includes("/cpuset/"));
+    const value = cpuset && Deno.readTextFileSync(`${cpuset}/../${file}`);
+    if (value) Deno.writeTextFileSync(`${cpuset}/${file}`, value);
+  }
+  let left: string[] = [];
+  try {
+    await fn();
+  } finally {
+    left = directories.flatMap((directory) =>
+      [...Deno.readDirSync(directory)].filter(({ isDirectory }) => isDirectory)
+        .map(({ name }) => `${directory}/${name}`)
+    );
+    for (const directory of [...left, ...directories]) Deno.removeSync(directory);
+  }
+  assertEquals(left, []);
+}
+
+let count = 0;
+
+function limited(resources: SpawnOptions["resources"], script: string): SpawnOptions {
+  const cgroupsPath = `${PARENT}/${count++}`;
+  return { command: "sh", args: ["-c", script], resources, cgroupsPath, stderr: "null" };
+}
+
+function text({ stdout }: ProcessOutput): string {
+  return new TextDecoder().decode(stdout);
+}
+
+rootTest("what a program and its children use is in the result", async () => {
+  const work =
+    "head -c 30m /dev/zero | tail -c 20m | wc -c; i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done";
+  const output = spawnSync(limited({}, work));
+  assertEquals([output.success, text(output)], [true, "20971520\n"]);
+  const { cpuTime, memoryPeak, oomKills } = output.usage!;
+  assert(cpuTime! > 0.005 && cpuTime! < 60, `${cpuTime}`);
+  assert(memoryPeak! > 20 * 2 ** 20 && memoryPeak! < 2 ** 30, `${memoryPeak}`);
+  assertEquals(oomKills, 0);
+  const status = await spawn({ ...limited({}, "exit 3"), stdout: "null" }).status;
+  assertEquals([status.success, status.code, status.signal], [false, 3, null]);
+  assert(status.usage!.cpuTime! > 0);
+  assertEquals("usage" in spawnSync({ command: "true" }), false);
+});
+
+rootTest("a memory limit kills, and the result tells of it", async () => {
+  const resources = { memory: { limit: 40 * 2 ** 20 } };
+  const { signal, usage } = await spawn({
+    ...limited(resources, "exec dd if=/dev/zero of=/dev/null bs=150M count=1"),
+    stdout: "null",
+  }).status;
+  assertEquals([signal, usage!.oomKills], ["SIGKILL", 1]);
+  assert(usage!.memoryPeak! <= 40 * 2 ** 20);
+});
+
+rootTest("processes that outlive the program end with it", async () => {
+  const process = spawn({ ...limited({}, "sleep 600 >/dev/null & echo $!"), stdout: "piped" });
+  const pid = text(await process.output()).trim();
+  const state = (): string => {
+    try {
+      return /^State:\t(.)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]!;
+    } catch {
+      return "gone";
+    }
+  };
+  assertMatch(state(), /^(Z|gone)$/);
+});
+
+rootTest("what fails leaves no cgroup, and says what", () => {
+  const fails = (options: SpawnOptions, expected: RegExp): void => {
+    let message = "";
+    try {
+      spawnSync(options);
+    } catch (error) {
+      message = `${error}`;
+    }
+    assertMatch(message, expected);
+  };
+  fails({ ...limited({}, ""), command: "/nowhere" }, /failed to execute \/nowhere: No such file/);
+  fails(limited({ cpu: { cpus: "9999" } }, ""), /cannot set cpuset\.cpus to '9999'/);
+  const wrong = { memory: { limit: "x" } } as unknown as SpawnOptions["resources"];
+  fails(limited(wrong, ""), /^ConfigError: resources\.memory\.limit is no whole number$/);
+  fails({ command: "true", cgroupsPath: "x" }, /^TypeError: cgroupsPath needs resources$/);
+  const network = { addresses: ["10.0.0.2/24"] };
+  fails({ command: "true", network }, /^TypeError: network needs a new network namespace/);
+  fails(
+    { command: "true", network: { addresses: ["x"] }, namespaces: { net: true } },
+    /^RangeError: 'x' is not an address/,
+  );
+});
+
+rootTest("a program has an interface to where we are, and it is gone with it", () => {
+  // In a network namespace that stands for the machine's.
+  const script = `
+    import { spawnSync } from "${new URL("../mod.ts", import.meta.url)}";
+    const { stdout } = spawnSync({
+      command: "ip", args: ["-brief", "address"], namespaces: { net: true, pid: true },
+      network: {
+        addresses: ["10.3.0.2/24"], outside: ["10.3.0.1/24"], gateways: ["10.3.0.1"], rate: "1gbit",
+      },
+    });
+    const { stdout: left } = spawnSync({ command: "ip", args: ["-brief", "link"] });
+    console.log(new TextDecoder().decode(stdout) + new TextDecoder().decode(left));`;
+  const args = [
+    "--net",
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--no-check",
+    `data:text/typescript,${encodeURIComponent(script)}`,
+  ];
+  const { stdout } = new Deno.Command("unshare", { args }).outputSync();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n").map((line) => line.split(/ +/));
+  assertEquals(lines.map(([name]) => name!.replace(/@.*/, "")), ["lo", "eth0", "lo"]);
+  assertEquals(lines[1]![2], "10.3.0.2/24");
+});
