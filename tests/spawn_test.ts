@@ -122,6 +122,71 @@ rootTest("ranges of ids are mapped, and the program is one of them", () => {
   assertEquals(printed(script, options), "3\n10 1 2\n 0 100000 10\n 10 5 1\n");
 });
 
+rootTest("an ordinary user has the ids that newuidmap gives, beside its own", async () => {
+  await inDirectory((directory) => {
+    const files: Record<string, string> = {
+      passwd: "root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n",
+      subuid: "alice:100000:500\n",
+      subgid: "alice:200000:300\n",
+    };
+    for (const [name, text] of Object.entries(files)) {
+      Deno.writeTextFileSync(`${directory}/${name}`, text);
+    }
+    Deno.chmodSync(directory, 0o777);
+    const mod = new URL("../mod.ts", import.meta.url).href;
+    const source = `import { spawnSync } from ${JSON.stringify(mod)};
+      const { stdout, stderr } = spawnSync({
+        command: "sh",
+        args: ["-c", "id -u; id -g; tr -s ' ' < /proc/self/uid_map; tr -s ' ' < /proc/self/gid_map"],
+        namespaces: { user: true, pid: true },
+        uidMap: "auto",
+        gidMap: "auto",
+      });
+      Deno.stdout.writeSync(stdout);
+      Deno.stderr.writeSync(stderr);`;
+    const { stdout, stderr } = spawnSync({
+      command: Deno.execPath(),
+      args: ["run", "-A", "--no-check", `data:text/javascript,${encodeURIComponent(source)}`],
+      env: { DENO_DIR: `${directory}/deno` },
+      namespaces: { mount: true },
+      mounts: Object.keys(files).map((name) => ({
+        destination: `/etc/${name}`,
+        source: `${directory}/${name}`,
+        options: ["bind"],
+      })),
+      uid: 1000,
+      gid: 1000,
+    });
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assertEquals(
+      [text(stdout), text(stderr)],
+      ["0\n0\n 0 1000 1\n 1 100000 500\n 0 1000 1\n 1 200000 300\n", ""],
+    );
+  });
+});
+
+Deno.test("a worker starts programs, and waits for them", async () => {
+  const ends = await inChild(async (api) => {
+    const source = `import { spawn } from ${
+      JSON.stringify(new URL("mod.ts", `file://${Deno.cwd()}/`).href)
+    };
+      const ends = [];
+      for (const namespaces of [{}, { user: true, pid: true }]) {
+        const options = { command: "sh", args: ["-c", "echo out; exit 3"], namespaces };
+        const program = spawn({ ...options, stdout: "piped", stderr: "piped" });
+        const { code, stdout } = await program.output();
+        ends.push(code, new TextDecoder().decode(stdout));
+      }
+      self.postMessage(ends);`;
+    const url = `data:text/javascript,${encodeURIComponent(source)}`;
+    const worker = new Worker(url, { type: "module" });
+    const { data } = await new Promise<MessageEvent>((resolve) => worker.onmessage = resolve);
+    worker.terminate();
+    return [data, api.getpid() > 0];
+  });
+  assertEquals(ends, [[3, "out\n", 3, "out\n"], true]);
+});
+
 rootTest("mounts, a root and a proc of its own stay inside", async () => {
   await inDirectory((directory) => {
     for (const name of ["bin", "proc"]) Deno.mkdirSync(`${directory}/${name}`);

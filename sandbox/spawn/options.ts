@@ -108,9 +108,9 @@ export interface ProgramOptions {
     readonly boottime?: number | bigint | undefined;
   } | undefined;
 
-  /** Its user id. */
+  /** Its user id; the supplementary groups are dropped unless `groups` are given. */
   readonly uid?: number | undefined;
-  /** Its group id; the supplementary groups are dropped unless `groups` are given. */
+  /** Its group id; the supplementary groups likewise. */
   readonly gid?: number | undefined;
   /** Its supplementary groups. */
   readonly groups?: readonly number[] | undefined;

@@ -112,7 +112,11 @@ export function programPlan(want: Checked, parent?: number): Plan {
     if (want.noNewPrivs) noNewPrivileges(p);
     if (want.landlock) restrict(p, want.landlock, abi!);
     if (groups) setGroups(p, groups);
-    else if (gid !== undefined) dropGroups(p);
+    else if (changesIds) {
+      // A user namespace of one group may have none to drop.
+      const inside = made.has("user") || joined.has("user");
+      dropGroups(p, inside ? { accept: [EPERM] } : {});
+    }
     if (gid !== undefined) changeGroup(p, gid);
     if (uid !== undefined) changeUser(p, uid);
     if (capabilities) setCapabilities(p, capabilities);
