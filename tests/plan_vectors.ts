@@ -31,6 +31,8 @@ export interface Machine {
   readonly arch: Architecture;
   /** The command in front of an executable, where the kernel does not run it by itself. */
   readonly via: readonly string[];
+  /** What runs a plan, if not the kernel. */
+  readonly run?: (program: Plan, args: readonly string[]) => Outcome;
 }
 
 /** How an executable ended, and what it said. */
@@ -46,11 +48,12 @@ const PAGE = 0x10000;
 
 /** Runs a plan as an executable; kills it when it does not come to an end. */
 export async function runPlan(
-  { arch, via }: Machine,
+  { arch, via, run }: Machine,
   program: Plan,
   args: readonly string[] = [],
   options: Deno.CommandOptions = {},
 ): Promise<Outcome> {
+  if (run) return run(program, args);
   const directory = await Deno.makeTempDir({ prefix: "denspace-plan-" });
   try {
     const file = `${directory}/${program.name}`;

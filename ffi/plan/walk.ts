@@ -235,11 +235,12 @@ function binary(compute: (a: bigint, b: bigint) => bigint): Operation {
 }
 
 function load(size: number): Operation {
-  return (memory, a, b) => memory.load(a!.value + b!.value, size);
+  return (memory, a, b) => memory.load(BigInt.asUintN(64, a!.value + b!.value), size);
 }
 
 function store(size: number): Operation {
-  return (memory, a, b, c) => memory.store(a!.value + b!.value, size, c!) as undefined;
+  return (memory, a, b, c) =>
+    memory.store(BigInt.asUintN(64, a!.value + b!.value), size, c!) as undefined;
 }
 
 const OPERATIONS: Readonly<Record<string, Operation>> = {
