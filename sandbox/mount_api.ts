@@ -138,9 +138,10 @@ const NO_LINK: Uint8Array = structure([
   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
 ]);
 
-/** Opens a path within a root. */
-export function openInRoot(p: Builder, root: Cell, path: string, note: Note): Cell {
-  return p.call("openat2", [root, relative(path), IN_ROOT, IN_ROOT.length], {
+/** Opens a path within a root; one that is known at the run must not begin with a slash. */
+export function openInRoot(p: Builder, root: Cell, path: string | Cell, note: Note): Cell {
+  const from = typeof path === "string" ? relative(path) : path;
+  return p.call("openat2", [root, from, IN_ROOT, IN_ROOT.length], {
     needs: NEEDS.mountApi,
     ...note,
   });
@@ -172,6 +173,32 @@ export function openPlace(
   p.set(place, makePlace(p, root, path, kind, message));
   p.place(found);
   return place;
+}
+
+/** Makes the place for a mount in a file system that is new, in which nobody has put links. */
+export function makeNewPlace(
+  p: Builder,
+  root: Cell,
+  path: string,
+  kind: PlaceKind,
+  message: string,
+): Cell {
+  const names = relative(path).split("/");
+  const note = { why: "a place for a mount", message, accept: [EEXIST] };
+  names.forEach((_, i) => {
+    const last = i === names.length - 1;
+    if (last && kind === "file") return;
+    p.call("mkdirat", [root, names.slice(0, i + 1).join("/"), 0o755], note);
+  });
+  const name = names.join("/");
+  return kind === "file"
+    ? p.call("openat", [root, name, O_CREAT | O_CLOEXEC, 0o644], { ...note, accept: [] })
+    : p.call("openat2", [root, name, NO_LINK, NO_LINK.length], { message });
+}
+
+/** Opens the place for a mount in a file system of the kernel, which has it. */
+export function openKernelPlace(p: Builder, root: Cell, path: string, message: string): Cell {
+  return p.call("openat2", [root, relative(path), NO_LINK, NO_LINK.length], { message });
 }
 
 function makePlace(
@@ -221,7 +248,7 @@ function makePlace(
 }
 
 /** A path within a root, from that root: `openat2` takes an absolute one, too, mkdirat does not. */
-function relative(path: string): string {
+export function relative(path: string): string {
   return path.replace(/^\/+/, "") || ".";
 }
 

@@ -9,7 +9,7 @@ import { EINVAL } from "../../ffi/constants/errno.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { stat } from "../descriptors.ts";
-import { attach, copyMount, openPlace } from "../mount_api.ts";
+import { attach, copyMount, makeNewPlace } from "../mount_api.ts";
 
 const [S_IFMT, S_IFCHR] = [0o170000, 0o020000];
 
@@ -74,9 +74,8 @@ export function mustBeDevice(
 export function fillDev(p: Builder, dev: Cell, devices: Devices): void {
   for (const [name, device] of devices) {
     const message = `cannot mount /dev/${name}`;
-    const place = openPlace(p, dev, name, "file", message);
+    const place = makeNewPlace(p, dev, name, "file", message);
     attach(p, device, place, { why: `there is /dev/${name}`, message });
-    p.call("close", [place]);
   }
   for (const [name, target] of LINKS) {
     p.call("symlinkat", [target, dev, name], { message: `cannot make /dev/${name}` });

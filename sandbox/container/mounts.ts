@@ -21,8 +21,11 @@ import {
   copyMount,
   type FilesystemOption,
   makeFilesystem,
+  makeNewPlace,
+  openKernelPlace,
   openPlace,
   type PlaceKind,
+  relative,
   setAttributes,
 } from "../mount_api.ts";
 import { type MountOptions, parseMountOptions } from "./mount_options.ts";
@@ -72,7 +75,7 @@ export function mountSpec(mount: Mount, ids?: IdRanges): MountSpec {
     const kind = kindOf(bound, destination);
     return { ...parsed, destination, source: { bind: bound }, kind, ids: mapped };
   }
-  const named = source === undefined ? {} : { source };
+  const named = source === undefined || source === type ? {} : { source };
   return { ...parsed, destination, source: { type: type ?? "none", ...named }, kind: "directory" };
 }
 
@@ -141,12 +144,24 @@ export function isLateReadonly({ source, own, all }: MountSpec): boolean {
     ((own.set | all.set) & MOUNT_ATTR_RDONLY) !== 0;
 }
 
+/** Where a path inside is looked up. */
+export interface Found {
+  /** The directory from which. */
+  readonly root: Cell;
+  /** The path from there. */
+  readonly path: string;
+  /** The type of the file system there, if it was made here; nobody has put links in it. */
+  readonly fresh: string | undefined;
+}
+
 /** Where mounts are attached. */
 export interface Places {
-  /** The directory from which a path inside is looked up, and the path from there. */
-  find(path: string): { readonly root: Cell; readonly path: string };
-  /** That a mount is attached there; `fresh` if nobody else has put links in it. */
-  add(path: string, mount: Cell, fresh: boolean): void;
+  /** Where a path inside is looked up. */
+  find(path: string): Found;
+  /** Opens, or makes, the place for a mount. */
+  open(p: Builder, path: string, kind: PlaceKind, message: string): Cell;
+  /** That a mount is attached there, of this type if it was made here. */
+  add(path: string, mount: Cell, fresh?: string): void;
 }
 
 /**
@@ -155,11 +170,24 @@ export interface Places {
  * is meant to lie in /proc lies in the /proc that was mounted.
  */
 export function places(root: Cell): Places {
-  let mounted = [{ path: "/", mount: root, fresh: false }];
+  let mounted: { path: string; mount: Cell; fresh: string | undefined }[] = [
+    { path: "/", mount: root, fresh: undefined },
+  ];
+  const find = (path: string): Found => {
+    const { path: base, mount, fresh } = mounted.findLast((each) => isWithin(path, each.path))!;
+    return { root: fresh ? mount : root, path: fresh ? path.slice(base.length) : path, fresh };
+  };
   return {
-    find: (path) => {
-      const { path: base, mount, fresh } = mounted.findLast((each) => isWithin(path, each.path))!;
-      return fresh ? { root: mount, path: path.slice(base.length) } : { root, path };
+    find,
+    open: (p, path, kind, message) => {
+      const { root, path: rest, fresh } = find(path);
+      // What lies on another mount is not new there.
+      if (fresh === undefined || relative(rest) === ".") {
+        return openPlace(p, root, rest, kind, message);
+      }
+      return fresh === "tmpfs"
+        ? makeNewPlace(p, root, rest, kind, message)
+        : openKernelPlace(p, root, rest, message);
     },
     add: (path, mount, fresh) => {
       mounted = mounted.filter((each) => each.path === "/" || !isWithin(each.path, path));
@@ -172,9 +200,7 @@ export function places(root: Cell): Places {
 export function attachMount(p: Builder, at: Places, { spec, fd }: MadeMount): void {
   const { destination, kind, source } = spec;
   const message = `cannot mount ${"bind" in source ? source.bind : source.type} on ${destination}`;
-  const { root, path } = at.find(destination);
-  const place = openPlace(p, root, path, kind, message);
+  const place = at.open(p, destination, kind, message);
   attach(p, fd, place, { why: `there is ${destination}`, message });
-  p.call("close", [place]);
-  at.add(destination, fd, !("bind" in source) && source.type !== "overlay");
+  at.add(destination, fd, "bind" in source || source.type === "overlay" ? undefined : source.type);
 }

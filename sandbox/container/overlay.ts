@@ -14,7 +14,7 @@ import {
 } from "../../ffi/constants/mount.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
-import { attach, copyMount, makeFilesystem, openPlace, setAttributes } from "../mount_api.ts";
+import { attach, copyMount, makeFilesystem, setAttributes } from "../mount_api.ts";
 import { type Layer, layerName, type Layers, overlayOptions, type Owner } from "./layers.ts";
 import type { Places } from "./mounts.ts";
 
@@ -133,12 +133,11 @@ export function attachLayer(p: Builder, at: Places, { layer, fd }: MadeLayer): v
   p.jump(end);
   p.place(there);
   const message = `cannot mount on ${place}`;
-  const { root, path } = at.find(place);
-  const target = openPlace(p, root, path, kind, message);
+  const target = at.open(p, place, kind, message);
   attach(p, fd, target, { why: `there is ${place}`, message });
   p.call("close", [target]);
   p.place(end);
-  at.add(place, fd, false);
+  at.add(place, fd);
 }
 
 function makeDirectory(

@@ -154,11 +154,8 @@ export function changeRoot(p: Builder, { config, layers }: Container, root: Root
       message: `cannot make ${mount.destination} read-only`,
     });
   }
-  for (const path of readonlyPaths) makeReadonly(p, at, path);
-  if (maskedPaths.length > 0) {
-    const devnull = openDevnull(p, at, root.devices);
-    for (const path of maskedPaths) mask(p, at, path, devnull);
-  }
+  makeReadonly(p, at, readonlyPaths);
+  if (maskedPaths.length > 0) mask(p, at, maskedPaths, openDevnull(p, at, root.devices));
   const propagation = PROPAGATIONS[rootfsPropagation ?? ""] ?? 0;
   if (readonly || propagation !== 0) {
     setAttributes(p, root.mount, { set: readonly ? MOUNT_ATTR_RDONLY : 0, propagation }, {

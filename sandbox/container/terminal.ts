@@ -20,7 +20,7 @@ import {
 } from "../../ffi/constants/termios.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Label, Operand } from "../../ffi/plan/step.ts";
-import { attach, copyMount, openPlace } from "../mount_api.ts";
+import { attach, copyMount } from "../mount_api.ts";
 import type { Places } from "./mounts.ts";
 import type { Process } from "./oci.ts";
 
@@ -74,8 +74,7 @@ export function bindConsole(p: Builder, at: Places, devpts: Cell): void {
     why: "the first terminal",
     message,
   });
-  const { root, path } = at.find("/dev/console");
-  const place = openPlace(p, root, path, "file", message);
+  const place = at.open(p, "/dev/console", "file", message);
   attach(p, console, place, { why: "there is /dev/console", message });
 }
 
