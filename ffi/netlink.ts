@@ -17,6 +17,7 @@ import {
   IFA_F_NODAD,
   IFA_LOCAL,
   IFF_UP,
+  IFLA_GROUP,
   IFLA_IFNAME,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
@@ -166,10 +167,12 @@ export type NetworkNamespace = { readonly fd: Late } | { readonly pid: Late };
  *
  * @param name the name of the one that stays in this namespace
  * @param peer the name of the other one, and the namespace it is put in
+ * @param group the group of the one that stays
  */
 export function newVeth(
   name: string,
   peer: { readonly name: string; readonly namespace?: NetworkNamespace },
+  group = 0,
 ): Message {
   const { namespace } = peer;
   const where: Attribute[] = namespace === undefined
@@ -182,16 +185,17 @@ export function newVeth(
     fixed: ifinfo(0),
     attributes: [
       [IFLA_IFNAME, name],
+      [IFLA_GROUP, group],
       linkInfo("veth", { attributes: [[VETH_INFO_PEER | NLA_F_NESTED, other]] }),
     ],
   });
 }
 
 /** Makes an interface of a kind that needs no more than a name, such as `bridge` or `ifb`. */
-export function newLink(name: string, kind: string): Message {
+export function newLink(name: string, kind: string, group = 0): Message {
   return message(RTM_NEWLINK, NEW, {
     fixed: ifinfo(0),
-    attributes: [[IFLA_IFNAME, name], linkInfo(kind)],
+    attributes: [[IFLA_IFNAME, name], [IFLA_GROUP, group], linkInfo(kind)],
   });
 }
 
@@ -208,9 +212,9 @@ export function linkMaster(index: Late, bridge: Late): Message {
   });
 }
 
-/** Removes an interface. */
-export function deleteLink(name: string): Message {
-  return message(RTM_DELLINK, 0, { fixed: ifinfo(0), attributes: [[IFLA_IFNAME, name]] });
+/** Removes all interfaces of a group at once, which takes as long as to remove one. */
+export function deleteGroup(group: number): Message {
+  return message(RTM_DELLINK, 0, { fixed: ifinfo(0), attributes: [[IFLA_GROUP, group]] });
 }
 
 /** Gives an interface an address. */

@@ -221,7 +221,7 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/rtnetlink.h", names: /^TCA_(KIND|OPTIONS)$/ },
     {
       from: "linux/if_link.h",
-      names: /^IFLA_(IFNAME|MASTER|MTU|LINKINFO|INFO_KIND|INFO_DATA|NET_NS_FD|NET_NS_PID)$/,
+      names: /^IFLA_(IFNAME|GROUP|MASTER|MTU|LINKINFO|INFO_KIND|INFO_DATA|NET_NS_FD|NET_NS_PID)$/,
     },
     { from: "linux/veth.h", names: /^VETH_INFO_PEER$/ },
     { from: "linux/if_addr.h", names: /^IFA_(ADDRESS|LOCAL)$/ },

@@ -21,7 +21,7 @@ import { raiseLoopback } from "../sandbox/loopback.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../sandbox/network/address.ts";
 import { parseRate } from "../sandbox/network/rate.ts";
 import { interfaceIndex, openRtnetlink, tell } from "../sandbox/network/rtnetlink.ts";
-import { linksOf, makeVeth, removeLinks, setUpVeth, type Veth } from "../sandbox/network/veth.ts";
+import { makeVeth, removeVeths, setUpVeth, type Veth } from "../sandbox/network/veth.ts";
 import { isControl, type Step } from "../ffi/plan/step.ts";
 import { containerPlan } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
@@ -93,7 +93,7 @@ Deno.test("messages are laid out as rtnetlink(7) has them", () => {
   assertEquals(words(linkUp(7)), "20 50010 0 0 0 7 1 1");
   assertEquals(
     words(newLink("b", "bridge")),
-    "38 6050010 0 0 0 0 0 0 30006 62 120010 1000b 64697262 6567",
+    "40 6050010 0 0 0 0 0 0 30006 62 1b0008 0 120010 1000b 64697262 6567",
   );
   assertEquals(
     words(newAddress(3, parsePrefix("10.0.0.2/24"))),
@@ -101,7 +101,7 @@ Deno.test("messages are laid out as rtnetlink(7) has them", () => {
   );
   assertEquals(
     words(newVeth("a", { name: "b", namespace: { pid: 5 } })),
-    "60 6050010 0 0 0 0 0 0 30006 61 120038 10009 68746576 0 20028 80010024 0 0 0 0 30006 62 130008 5",
+    "68 6050010 0 0 0 0 0 0 30006 61 1b0008 0 120038 10009 68746576 0 20028 80010024 0 0 0 0 30006 62 130008 5",
   );
   const { bytes } = newTbf(2, { rate: 2 ** 33, burst: 9, limit: 8 });
   assertEquals(new DataView(bytes.buffer, bytes.length - 8).getBigUint64(0, true), 2n ** 33n);
@@ -207,7 +207,7 @@ async function heard(child: Deno.ChildProcess): Promise<Deno.ChildProcess> {
 /** A program that removes what is outside. */
 function removal(veth: Veth): string {
   return executable(plan("test", (p) => {
-    removeLinks(p, linksOf(veth));
+    removeVeths(p, [veth.name]);
     p.call("exit_group", [0]);
   }));
 }

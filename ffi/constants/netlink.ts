@@ -107,6 +107,8 @@ export const IFLA_MASTER: number = 10;
 export const IFLA_LINKINFO: number = 18;
 /** `IFLA_NET_NS_PID` of linux/if_link.h. */
 export const IFLA_NET_NS_PID: number = 19;
+/** `IFLA_GROUP` of linux/if_link.h. */
+export const IFLA_GROUP: number = 27;
 /** `IFLA_NET_NS_FD` of linux/if_link.h. */
 export const IFLA_NET_NS_FD: number = 28;
 /** `IFLA_INFO_KIND` of linux/if_link.h. */

@@ -10,7 +10,7 @@ import type { Plan } from "../../ffi/plan/step.ts";
 import { encode } from "../../ffi/bytes.ts";
 import { removeCgroups } from "../cgroup/steps.ts";
 import { removeNat } from "../network/nat.ts";
-import { removeLinks } from "../network/veth.ts";
+import { removeVeths } from "../network/veth.ts";
 import { nameProcess } from "../program.ts";
 import { findNft } from "./network.ts";
 import { type Dead, exists, forgetState } from "./state.ts";
@@ -27,7 +27,7 @@ export function gcPlan(name: string, dead: readonly Dead[], network: number): Pl
       // Who is in it may have made others in it.
       removeCgroups(p, left.cgroups.flatMap(withThoseBelow));
       const here = left.network === network;
-      if (here) removeLinks(p, left.links);
+      if (here) removeVeths(p, left.links);
       const nft = here && left.table !== undefined ? findNft(exists) : undefined;
       if (nft !== undefined) removeNat(p, nft, left.table!);
       if (here || left.links.length === 0) forgetState(p, file);

@@ -8,7 +8,7 @@ import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { cgroupSteps } from "../cgroup/steps.ts";
 import { makeNat, removeNat } from "../network/nat.ts";
-import { linksOf, removeLinks } from "../network/veth.ts";
+import { removeVeths } from "../network/veth.ts";
 import type { Container } from "./resolve.ts";
 import { forgetState, noteState, ownNetwork } from "./state.ts";
 
@@ -38,10 +38,10 @@ export function outsideSteps(
 ): Outside {
   const limits = cgroup && cgroupSteps(p, cgroup);
   const cgroups = cgroup?.groups.flatMap(({ path, aside }) => aside ? [path, aside] : [path]) ?? [];
-  const links = veth ? linksOf(veth) : [];
+  const links = veth ? [veth.name] : [];
   const remove = (): void => {
     limits?.remove();
-    removeLinks(p, links);
+    removeVeths(p, links);
     if (nat) removeNat(p, nat.nft, nat.table);
     if (state !== undefined) forgetState(p, state);
   };

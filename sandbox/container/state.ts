@@ -33,7 +33,7 @@ import { close, rename, unlink, write } from "../../ffi/unistd.ts";
 export interface Left {
   /** The directories of its cgroups. */
   readonly cgroups: readonly string[];
-  /** Its interfaces. */
+  /** The ends outside of its interfaces. */
   readonly links: readonly string[];
   /** The table of its rules for packets, if it has one. */
   readonly table?: string | undefined;

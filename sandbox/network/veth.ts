@@ -16,7 +16,7 @@
  */
 import { EEXIST, ENODEV, ENOENT, EOPNOTSUPP } from "../../ffi/constants/errno.ts";
 import {
-  deleteLink,
+  deleteGroup,
   type Late,
   linkMaster,
   linkUp,
@@ -30,6 +30,7 @@ import {
   type Prefix,
   type Rate,
 } from "../../ffi/netlink.ts";
+import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { forkHelper, type Helper } from "../helper.ts";
@@ -69,7 +70,7 @@ export function forkVeth(p: Builder, veth: Veth): Helper {
 export function makeVeth(p: Builder, veth: Veth, process: Late): void {
   const { name, peer, bridge, rate } = veth;
   const socket = openRtnetlink(p);
-  tell(p, socket, newVeth(name, { name: peer, namespace: { pid: process } }), {
+  tell(p, socket, newVeth(name, { name: peer, namespace: { pid: process } }, groupOf(name)), {
     why: `${peer} inside receives what ${name} sends, and the reverse`,
     message: `cannot make the interface ${name}`,
     needs: { errno: EOPNOTSUPP, text: "a pair of interfaces needs a kernel with CONFIG_VETH" },
@@ -98,7 +99,7 @@ function keepRate(p: Builder, socket: Cell, veth: Veth, index: Cell, rate: Rate)
   });
   const tbf = { errno: ENOENT, text: "a rate needs a kernel with CONFIG_NET_SCH_TBF" };
   tell(p, socket, newTbf(index, rate), { why: "what goes in", message, needs: tbf });
-  tell(p, socket, newLink(ifb, "ifb"), {
+  tell(p, socket, newLink(ifb, "ifb", groupOf(name)), {
     why: "sends what comes out, since a rate is one of sending",
     ...needs("CONFIG_IFB"),
   });
@@ -124,23 +125,25 @@ export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void
   p.call("close", [socket]);
 }
 
-/** The interfaces outside. */
-export function linksOf(veth: Veth): string[] {
-  return veth.rate ? [veth.name, ifbOf(veth)] : [veth.name];
-}
-
-/** Outside: removes interfaces, as far as they are there. */
-export function removeLinks(p: Builder, names: readonly string[]): void {
+/** Outside: removes what is there of pairs, by the names of their ends. */
+export function removeVeths(p: Builder, names: readonly string[]): void {
   if (names.length === 0) return;
   const socket = openRtnetlink(p);
   for (const name of names) {
-    tell(p, socket, deleteLink(name), {
+    tell(p, socket, deleteGroup(groupOf(name)), {
       why: "nobody is left to talk to",
       message: `cannot remove the interface ${name}`,
       unless: ENODEV,
     });
   }
   p.call("close", [socket]);
+}
+
+/** The group of the interfaces outside: a large number that comes of their name. */
+function groupOf(name: string): number {
+  let hash = 0x811c9dc5; // FNV-1a
+  for (const byte of encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 2 | 0x4000_0000;
 }
 
 function giveAddress(p: Builder, socket: Cell, index: Cell, name: string, prefix: Prefix): void {

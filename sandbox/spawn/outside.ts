@@ -11,7 +11,7 @@ import { removeCgroups } from "../cgroup/steps.ts";
 import { readUsage, type Usage } from "../cgroup/usage.ts";
 import { holdState, stateDirectory } from "../container/state.ts";
 import { ownNetwork } from "../container/state.ts";
-import { linksOf, removeLinks, type Veth } from "../network/veth.ts";
+import { removeVeths, type Veth } from "../network/veth.ts";
 import { geteuid } from "../../ffi/unistd.ts";
 
 /** What there is outside. */
@@ -32,14 +32,14 @@ export function holdOutside(
 ): Outside | undefined {
   if (!cgroup && !veth) return undefined;
   const cgroups = cgroup?.groups.map(({ path }) => path) ?? [];
-  const links = veth ? linksOf(veth) : [];
+  const links = veth ? [veth.name] : [];
   const directory = stateDirectory(geteuid());
   const left = { cgroups, links, network: ownNetwork() };
   // Were this process killed, gc would do it.
   const forget = directory === undefined ? undefined : holdState(`${directory}/${id}`, left);
   const removal = plan("spawn", (p) => {
     removeCgroups(p, cgroups);
-    removeLinks(p, links);
+    removeVeths(p, links);
     p.call("exit_group", [0]);
   });
   return {
