@@ -13,7 +13,7 @@ import { start, type Started, startSync } from "../ffi/plan/spawn.ts";
 import type { Plan } from "../ffi/plan/step.ts";
 import { close, getpid } from "../ffi/unistd.ts";
 import type { WaitResult } from "../ffi/wait.ts";
-import { check, checkStdio } from "./spawn/check.ts";
+import { check, type Checked, checkStdio } from "./spawn/check.ts";
 import type { Usage } from "./cgroup/usage.ts";
 import { holdOutside, type Outside } from "./spawn/outside.ts";
 import type { ProgramOptions, SpawnOptions } from "./spawn/options.ts";
@@ -140,7 +140,7 @@ export function spawn(options: SpawnOptions): Process {
   const checked = check(options);
   const outside = holdOutside(checked);
   const started = orRemoved(outside, () =>
-    start(programPlan(checked, getpid()), {
+    start(planned(checked), {
       stdin,
       stdout,
       stderr,
@@ -180,7 +180,7 @@ export function spawnSync(options: SpawnOptions): ProcessOutput {
   const checked = check(options);
   const outside = holdOutside(checked);
   const { output, result } = orRemoved(outside, () =>
-    startSync(programPlan(checked, getpid()), {
+    startSync(planned(checked), {
       stdin,
       stdout,
       stderr,
@@ -207,6 +207,26 @@ function removed(outside: Outside | undefined): Pick<ProcessStatus, "usage"> | u
   const usage = outside?.usage();
   outside?.remove();
   return usage && { usage };
+}
+
+/** The plan that was made last, and what it was made of. */
+let last: { readonly key: string; readonly plan: Plan } | undefined;
+
+/** The plan of a program of ours; it is made once for one that is started again and again. */
+function planned(checked: Checked): Plan {
+  // With further variables it has the others, as they are now, in it.
+  if (checked.env.size > 0) return programPlan(checked, getpid());
+  const key = JSON.stringify(
+    checked,
+    (_, value) =>
+      value instanceof Set || value instanceof Map
+        ? [...value]
+        : typeof value === "bigint"
+        ? `${value}`
+        : value,
+  );
+  if (last?.key !== key) last = { key, plan: programPlan(checked, getpid()) };
+  return last.plan;
 }
 
 /** An output of another status. Its streams are getters, which throw if they are not piped. */

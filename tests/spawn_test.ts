@@ -68,6 +68,27 @@ Deno.test("variables are added, changed in their place, or all there are", () =>
   assertEquals(spawnSync({ command: "/usr/bin/env", clearEnv: true }).stdout.length, 0);
 });
 
+Deno.test("the same program again has the variables and the place that we have by then", async () => {
+  const seen = await inChild((api) => {
+    const run = (env?: Record<string, string>) => {
+      const options = { command: "sh", args: ["-c", "echo $DENSPACE_X $B; pwd"] };
+      return new TextDecoder().decode(api.spawnSync({ ...options, ...(env && { env }) }).stdout);
+    };
+    const first = run();
+    Deno.env.set("DENSPACE_X", "1");
+    const second = [run(), run({ B: "2" })];
+    Deno.env.set("DENSPACE_X", "3");
+    Deno.chdir("/");
+    return [
+      ...first.split("\n").slice(0, 1),
+      ...second.map((text) => text.split("\n")[0]),
+      run(),
+      run({ B: "4" }),
+    ];
+  });
+  assertEquals(seen, ["", "1", "1 2", "3\n/\n", "3 4\n/\n"]);
+});
+
 Deno.test("the directory, and only the descriptors that are wanted", () => {
   const [reader, writer] = denspace.pipe2(denspace.O_CLOEXEC);
   const leaked = denspace.open("/dev/null", denspace.O_RDONLY);

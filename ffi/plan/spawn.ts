@@ -155,18 +155,14 @@ function unreachable(errno: number): SyscallError {
 
 /** The pipe from a plan to us, and the executable that has its other end. */
 class Channel {
-  readonly #plan: Plan;
-  readonly #steps: readonly number[];
-  readonly #file: Uint8Array;
+  readonly #image: Image;
   readonly #reader: number;
   #writer: number;
 
   constructor(program: Plan, { argv }: StartOptions) {
     [this.#reader, this.#writer] = pipe2(O_CLOEXEC);
     try {
-      this.#plan = reporting(program, this.#reader, argv, fileLimitOfCaller());
-      const { file, steps } = executable(this.#plan, host(), endsInText);
-      [this.#file, this.#steps] = [file, steps];
+      this.#image = imageOf(program, this.#reader, argv);
     } catch (error) {
       this.close();
       throw error;
@@ -182,14 +178,14 @@ class Channel {
         run(`/proc/self/fd/${fd}`);
       } catch (error) {
         if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-        throw new SyscallError("execve", EACCES, { step: this.#plan.name });
+        throw new SyscallError("execve", EACCES, { step: this.#image.plan.name });
       } finally {
         for (const each of change) fcntl(each, F_SETFD, FD_CLOEXEC);
       }
     };
-    const { name } = this.#plan;
+    const { file, plan: { name } } = this.#image;
     try {
-      const fd = memoryImage(name, this.#file);
+      const fd = memoryImage(name, file);
       try {
         runFile(fd);
       } finally {
@@ -198,7 +194,7 @@ class Channel {
     } catch (error) {
       // vm.memfd_noexec, or a security module, refuses to run memory
       if (!(error instanceof SyscallError && error.errno === EACCES)) throw error;
-      fileImage(name, this.#file, runFile);
+      fileImage(name, file, runFile);
     }
   }
 
@@ -235,8 +231,8 @@ class Channel {
       const [step, number] = [view.getBigUint64(0, true), Number(view.getBigUint64(8, true))];
       if (step === 0n) successor ||= number;
       else {
-        failure ??= failureOf(this.#plan, {
-          step: this.#steps.indexOf(Number(step)),
+        failure ??= failureOf(this.#image.plan, {
+          step: this.#image.steps.indexOf(Number(step)),
           errno: number,
           subject: text(SUBJECT),
           hint: text(HINT),
@@ -277,6 +273,30 @@ function readThroughSignals(fd: number, buffer: Uint8Array): number {
   }
 }
 
+/** A plan as an executable. */
+interface Image {
+  readonly plan: Plan;
+  readonly file: Uint8Array;
+  /** The address of each step. */
+  readonly steps: readonly number[];
+}
+
+/** The last image of a plan, and what else it was made of. */
+const images = new WeakMap<Plan, { readonly key: string; readonly image: Image }>();
+
+/** The executable of a plan; it is made once for one that is started again and again. */
+function imageOf(program: Plan, reader: number, argv: readonly string[]): Image {
+  const variables = ownEnvironment();
+  const limit = fileLimitOfCaller();
+  const key = [reader, limit?.soft, argv.length, ...argv, ...variables].join("\0");
+  const known = images.get(program);
+  if (known?.key === key) return known.image;
+  const whole = reporting(program, reader, [argv.length, ...argv, 0, ...variables, 0], limit);
+  const image = { plan: whole, ...executable(whole, host(), endsInText) };
+  images.set(program, { key, image });
+  return image;
+}
+
 /** Whether the message of a step ends in a text that only the run knows; we know the rest. */
 function endsInText({ note }: Step): boolean {
   return note.subject !== undefined || note.hint !== undefined;
@@ -286,7 +306,7 @@ function endsInText({ note }: Step): boolean {
 function reporting(
   base: Plan,
   reader: number,
-  argv: readonly string[],
+  stack: readonly Operand[],
   limit: Limit | undefined,
 ): Plan {
   let failure!: number;
@@ -308,10 +328,8 @@ function reporting(
       const words = new BigUint64Array([limit.soft, limit.hard]);
       p.call("prlimit64", [0, RLIMIT_NOFILE, new Uint8Array(words.buffer), 0]);
     }
-    const variables = ownEnvironment();
-    const words: Operand[] = [argv.length, ...argv, 0, ...variables, 0];
-    const stack = p.cell("stack", 8 * words.length, words);
-    p.control("add", [{ addressOf: stack }, 0], { result: STACK, next: { at: base.start } });
+    const words = p.cell("stack", 8 * stack.length, stack);
+    p.control("add", [{ addressOf: words }, 0], { result: STACK, next: { at: base.start } });
 
     if (base.successor) {
       end = p.here().at!;
