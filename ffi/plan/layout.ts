@@ -90,6 +90,7 @@ export function layout(
   const table = arch.interpreter.length;
   const texts = new Map<string, number>();
   const blocks = new Map<Uint8Array, number>();
+  const messages = new Map<string, number>();
   let end = table + 16;
 
   // Steps have the size of their arguments, so their places are known first;
@@ -149,17 +150,22 @@ export function layout(
   };
   /**
    * Address and size of the text, the cells with more of it and with a hint, exit
-   * status, the errno and the text of what it needs, the text for ENOSYS.
+   * status, the errno and the text of what it needs, the text for ENOSYS. What several
+   * steps say is there once.
    */
   const message = (step: Step): number => {
-    const { op, note } = step;
-    const said = `${plan.name}: ${note.message ?? op}`;
-    const size = encode(said).length; // a NUL follows that is not said
-    const { subject, hint, needs, status = 1 } = note;
+    const { op, note: { message = op, subject, hint, needs, status = 1 } } = step;
+    const missing = needOf(step, ENOSYS);
     const cells = [subject, hint].map((cell) => cell ? dataAddress + cell.offset : 0);
+    const key = `${message}\n${cells}\n${status}\n${needs?.text}\n${missing}`;
+    let address = messages.get(key);
+    if (address !== undefined) return address;
+    const said = `${plan.name}: ${message}`;
+    const size = encode(said).length; // a NUL follows that is not said
     const line = (text?: string): string => text === undefined ? "" : `${plan.name}: ${text}\n`;
-    const need = [needs?.errno ?? 0, line(needs?.text), line(needOf(step, ENOSYS))];
-    return place(words([said, size, ...cells, status, ...need]));
+    const need = [needs?.errno ?? 0, line(needs?.text), line(missing)];
+    messages.set(key, address = place(words([said, size, ...cells, status, ...need])));
+    return address;
   };
 
   const addressOf = (step: Step, at: number | undefined): number => {
