@@ -54,6 +54,13 @@ const LIMITS: Suite = {
   filter: /^root: (a limit of (a disk|processes)|only|an ordinary|a container sees)/,
 };
 
+/** What the kernel is asked to deny; of Landlock what it has. */
+const FILTERS: Suite = {
+  name: "filters",
+  files: ["landlock_test.ts", "seccomp_test.ts"],
+  filter: /^(landlock|seccomp: (the default filter is in|nothing))/,
+};
+
 function comparisons(part: string): Suite {
   const files = ["unshare", "nsenter", "maps", "persist"];
   return {
@@ -83,13 +90,13 @@ const GUESTS: Record<string, Guest> = {
     name: "6.12",
     kernel: /^6\.12\..*cloud.* x86_64$/,
     ...x86_64,
-    suites: [REFUSALS, END_TO_END, LIMITS, comparisons("1/8")],
+    suites: [REFUSALS, FILTERS, END_TO_END, LIMITS, comparisons("1/8")],
   },
   "Linux 6.1": {
     name: "6.1",
     kernel: /^6\.1\.0-.*cloud.* x86_64$/,
     ...x86_64,
-    suites: [CLONES, REFUSALS, END_TO_END, comparisons("5/8")],
+    suites: [CLONES, REFUSALS, FILTERS, END_TO_END, comparisons("5/8")],
   },
   "aarch64": {
     name: "aarch64",
@@ -97,7 +104,7 @@ const GUESTS: Record<string, Guest> = {
     qemu: "qemu-system-aarch64",
     host: "/host",
     deno: "deno",
-    suites: [CLONES, REFUSALS, END_TO_END],
+    suites: [CLONES, REFUSALS, FILTERS, END_TO_END],
   },
 };
 

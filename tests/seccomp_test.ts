@@ -294,6 +294,22 @@ test("podman's profile does what it says", [
   }
 });
 
+test("the default filter is in force on this machine, and programs run under it", [], async () => {
+  const filter = defaultSeccomp({ arch: host().name, kernel: "6.12.0", capabilities: [] });
+  const program = plan("test", (p) => {
+    noNewPrivileges(p);
+    installFilter(p, makeFilter(filter, host().name));
+    execvp(p, "sh", argument(p, 0), environment(p));
+  });
+  const script = `grep Seccomp: /proc/self/status; echo $(echo piped | cat)
+    unshare -u true; chroot / true && echo chroot; mount -t tmpfs none /mnt 2>/dev/null; echo $?`;
+  const { stdout, stderr } = await runPlan({ arch: host(), via: [] }, program, ["-c", script]);
+  const lines = new TextDecoder().decode(stdout).split("\n");
+  assertEquals([lines[0], lines[1]], ["Seccomp:\t2", "piped"]);
+  assert(stderr.includes("Operation not permitted"), stderr);
+  assert(lines.at(-2) !== "0", `${lines}`);
+});
+
 test("nothing can be typed into a terminal, and no namespace be made", ["x86-64"], async () => {
   const filter = defaultSeccomp({ arch: "x86_64", kernel: "6.12.0", capabilities: [] });
   const [ioctl, clone, unshare, clone3] = [16, 56, 272, 435];

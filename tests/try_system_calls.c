@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -48,21 +49,25 @@ static int listen_for_calls(void) {
   return fd;
 }
 
-static void answer_calls(int listener, pid_t child) {
-  for (;;) {
+// Answers until the child has ended; its status.
+static int answer_calls(int listener, pid_t child) {
+  for (int status;;) {
     struct seccomp_notif call;
     struct seccomp_notif_resp response;
-    memset(&call, 0, sizeof call);
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call)) {
-      if (errno == EINTR) continue;
-      break; // nobody is left whom the filter is for
+    struct pollfd poll_listener = { listener, POLLIN, 0 };
+    poll(&poll_listener, 1, 20);
+    if (!(poll_listener.revents & POLLIN)) {
+      // An older kernel does not tell that nobody is left whom the filter is for.
+      if (waitpid(child, &status, WNOHANG) == child) return status;
+      continue;
     }
+    memset(&call, 0, sizeof call);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call)) continue;
     memset(&response, 0, sizeof response);
     response.id = call.id;
     response.error = -PASSED;
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) && errno != ENOENT) die("NOTIF_SEND");
   }
-  (void)child;
 }
 
 static long call64(long number, const long *a) {
@@ -128,8 +133,7 @@ static void try(const char *spec) {
     }
     int listener;
     if (read(listening[0], &listener, sizeof listener) != sizeof listener) die("read");
-    answer_calls(listener, child);
-    if (waitpid(child, &status, 0) < 0) die("waitpid");
+    status = answer_calls(listener, child);
     // How far it came.
     close(done[1]);
     while (read(done[0], &number, sizeof number) == sizeof number) {}
