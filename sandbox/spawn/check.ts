@@ -5,7 +5,6 @@
  * @module
  */
 import { capabilitySet } from "../../ffi/capability.ts";
-import { decode, encode } from "../../ffi/bytes.ts";
 import type { CapabilityName } from "../../ffi/constants/capability.ts";
 import { RLIMITS } from "../../ffi/constants/resource.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
@@ -30,6 +29,25 @@ import { defaultSeccomp } from "../seccomp/default.ts";
 import { type Filter, makeFilter } from "../seccomp/filter.ts";
 import { parseProfile, resolveProfile } from "../seccomp/profile.ts";
 import { kernelRelease } from "../target.ts";
+import {
+  boolean,
+  id,
+  integer,
+  known,
+  limited,
+  list,
+  name,
+  NO_ID,
+  object,
+  oneOf,
+  optionalId,
+  optionalText,
+  record,
+  seconds,
+  show,
+  text,
+  u64,
+} from "./values.ts";
 import type {
   IdMap,
   Mount,
@@ -124,9 +142,7 @@ const SPAWN_KEYS = new Set<keyof SpawnOptions>([
   "signal",
 ]);
 
-const HOST_NAME_MAX = 64;
 const MAX_DESCRIPTOR = 0xf_ffff;
-const NO_ID = 0xffff_ffff;
 /** As many as the kernel takes. */
 const [MAX_GROUPS, MAX_RANGES] = [65536, 340];
 
@@ -465,126 +481,4 @@ function descriptors(wanted: ProgramOptions["descriptors"]): Descriptors {
     found[number] = integer(`descriptors[${to}]`, from, 0, 0x7fff_ffff);
   }
   return found;
-}
-
-// Types -------------------------------------------------------------------------
-
-function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
-}
-
-function known(what: string, value: object, keys: ReadonlySet<string>): void {
-  if (typeof value !== "object" || value === null) {
-    throw new TypeError(`${what}s must be an object, not ${show(value)}`);
-  }
-  for (const key of Object.keys(value)) {
-    if (!keys.has(key)) throw new TypeError(`there is no ${what} ${show(key)}`);
-  }
-}
-
-function object(name: string, value: object | undefined): Record<string, unknown & never> {
-  if (value === undefined) return {};
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`${name} must be an object, not ${show(value)}`);
-  }
-  return value as Record<string, never>;
-}
-
-/** An object of no other keys. */
-function record<T extends object>(
-  name: string,
-  value: T | undefined,
-  keys: readonly string[],
-): Partial<T> {
-  const found = object(name, value);
-  for (const key of Object.keys(found)) {
-    if (!keys.includes(key)) throw new TypeError(`${name} has no ${show(key)}`);
-  }
-  return found as Partial<T>;
-}
-
-function list<T>(name: string, value: readonly T[] | undefined): readonly T[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw new TypeError(`${name} must be an array, not ${show(value)}`);
-  return Array.from(value as readonly T[]);
-}
-
-function limited<T>(name: string, values: readonly T[], most: number): readonly T[] {
-  if (values.length > most) throw new RangeError(`${name} must have at most ${most} elements`);
-  return values;
-}
-
-function text(name: string, value: unknown): string {
-  const found = value instanceof Uint8Array ? decode(value) : value;
-  if (typeof found !== "string") {
-    throw new TypeError(`${name} must be a string or a Uint8Array, not ${show(value)}`);
-  }
-  if (found.includes("\0")) throw new TypeError(`${name} must not contain NUL`);
-  return found;
-}
-
-function optionalText(name: string, value: unknown): string | undefined {
-  return value === undefined ? undefined : text(name, value);
-}
-
-/** The name of a host or domain. */
-function name(what: string, value: unknown): string | undefined {
-  const found = optionalText(what, value);
-  if (found !== undefined && encode(found).length > HOST_NAME_MAX) {
-    throw new RangeError(`${what} must have at most ${HOST_NAME_MAX} bytes`);
-  }
-  return found;
-}
-
-function boolean(name: string, value: unknown): boolean {
-  if (value === undefined) return false;
-  if (typeof value !== "boolean") {
-    throw new TypeError(`${name} must be a boolean, not ${show(value)}`);
-  }
-  return value;
-}
-
-function oneOf<T extends string>(
-  name: string,
-  value: T | undefined,
-  values: readonly T[],
-): T | undefined {
-  if (value === undefined || values.includes(value)) return value;
-  throw new TypeError(`${name} must be one of ${values.map(show).join(", ")}, not ${show(value)}`);
-}
-
-function integer(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be an integer, not ${show(value)}`);
-  }
-  if (value < min || value > max) {
-    throw new RangeError(`${name} must be from ${min} to ${max}, not ${value}`);
-  }
-  return value;
-}
-
-function id(name: string, value: unknown): number {
-  return integer(name, value, 0, NO_ID - 1);
-}
-
-function optionalId(name: string, value: unknown): number | undefined {
-  return value === undefined ? undefined : id(name, value);
-}
-
-function wide(name: string, value: unknown): bigint {
-  if (typeof value === "bigint") return value;
-  return BigInt(integer(name, value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER));
-}
-
-function u64(name: string, value: unknown): bigint {
-  const found = wide(name, value);
-  if (found === BigInt.asUintN(64, found)) return found;
-  throw new RangeError(`${name} must be an unsigned 64-bit number, not ${found}`);
-}
-
-function seconds(name: string, value: unknown): bigint | undefined {
-  if (value === undefined) return undefined;
-  const found = wide(name, value);
-  if (found === BigInt.asIntN(64, found)) return found;
-  throw new RangeError(`${name} must be a signed 64-bit number, not ${found}`);
 }
