@@ -308,6 +308,7 @@ test(
       [["/unshare", "-Urpf", "--mount-proc", "/nsenter", "--pid", "1", ...version], /^unshare /],
       [["/denspace", "emit", "-o", "/emitted", "unshare", "-Ur", ...version], /^$/],
       [["/emitted"], /^unshare from /],
+      [["/denspace", "explain", "unshare", "-U", ...version], /unshare\(CLONE_NEWUSER\)/],
       [["/lsns", "-t", "mnt", "-n", "-o", "TYPE"], /^mnt\n/],
       [["/denspace", "run", "--", ...version], /^unshare from /],
     ];
@@ -339,6 +340,7 @@ test(
 
 /** Test files, and which of their tests are about the program. */
 const SUITES: Readonly<Record<string, RegExp>> = {
+  "differential_lsns_test.ts": /./,
   "differential_maps_test.ts": /./,
   "differential_nsenter_test.ts": /./,
   "differential_persist_test.ts": /./,
