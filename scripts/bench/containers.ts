@@ -1,13 +1,13 @@
 /**
- * What bench.ts compares of containers: a static busybox in a root of its own,
+ * What the bench compares of containers: a static busybox in a root of its own,
  * beside what other runtimes make of the same root, each with its defaults.
  *
  * @module
  */
-import { clone, plan, type ProgramOptions } from "../mod.ts";
-import { CAPABILITIES_OF_ROOT } from "../sandbox/container/defaults.ts";
-import { parseProfile, resolveProfile, type Seccomp } from "../sandbox/seccomp/profile.ts";
-import type { Contestant, Group } from "./bench.ts";
+import { clone, plan, type ProgramOptions } from "../../mod.ts";
+import { CAPABILITIES_OF_ROOT } from "../../sandbox/container/defaults.ts";
+import { parseProfile, resolveProfile, type Seccomp } from "../../sandbox/seccomp/profile.ts";
+import { command, type Contestant, type Group } from "./contestant.ts";
 
 /** How a container is compared. */
 export interface Setting {
@@ -19,8 +19,6 @@ export interface Setting {
   readonly bundled: readonly string[];
   /** What is in front of one, from sources. */
   readonly sources: readonly string[];
-  /** A command line as a contestant. */
-  command(name: string, argv: readonly string[]): Contestant;
 }
 
 /** The filter of system calls that podman gives to a container. */
@@ -29,7 +27,7 @@ const PODMANS = "/usr/share/containers/seccomp.json";
 const BUSYBOX = "/bin/busybox";
 
 /** What is compared. */
-export function containerGroups({ directory, empty, bundled, sources, command }: Setting): Group[] {
+export function containerGroups({ directory, empty, bundled, sources }: Setting): Group[] {
   const root = makeRoot(`${directory}/container`);
   const inRoot = ["run", "--rootfs", root, "--", "true"];
   const ours = command("denspace run --rootfs, bundled", [...bundled, ...inRoot]);
@@ -44,7 +42,7 @@ export function containerGroups({ directory, empty, bundled, sources, command }:
       ..."/usr/bin/bwrap --unshare-all --die-with-parent --ro-bind".split(" "),
       ...[root, "/", ..."--proc /proc --dev /dev --tmpfs /tmp -- /bin/true".split(" ")],
     ]),
-    runtime("runc", directory, root, command),
+    runtime("runc", directory, root),
     command("firejail", [
       ..."/usr/bin/firejail --quiet --noprofile --net=none --private-dev --".split(" "),
       "/bin/true",
@@ -70,7 +68,7 @@ export function containerGroups({ directory, empty, bundled, sources, command }:
       title: `a container, and ${other.name}`,
       rows: [[other], [ours, 1], [copy, 1]],
     })),
-    filters(directory, root, bundled, command),
+    filters(directory, root, bundled),
     {
       title: "a container from a script",
       rows: [[bwrap], [{ name: "clone(plan({ root, mounts }))", run: () => cloned(root) }, 1]],
@@ -92,7 +90,6 @@ function filters(
   directory: string,
   root: string,
   bundled: readonly string[],
-  command: Setting["command"],
 ): Group {
   const ours = (name: string, ...options: string[]): Contestant =>
     command(name, [...bundled, "run", "--rootfs", root, ...options, "--", "true"]);
@@ -106,10 +103,10 @@ function filters(
       [ours("denspace run --seccomp unconfined", "--seccomp", "unconfined")],
       [ours("denspace run, the default filter"), 1.05],
       [own, 1.05],
-      [runtime("crun", directory, root, command)],
-      [runtime("crun", directory, root, command, podmans)],
-      [runtime("runc", directory, root, command)],
-      [runtime("runc", directory, root, command, podmans)],
+      [runtime("crun", directory, root)],
+      [runtime("crun", directory, root, podmans)],
+      [runtime("runc", directory, root)],
+      [runtime("runc", directory, root, podmans)],
     ],
   };
 }
@@ -140,7 +137,6 @@ function runtime(
   name: "runc" | "crun",
   directory: string,
   root: string,
-  command: Setting["command"],
   seccomp?: Seccomp,
 ): Contestant {
   const shown = `${name} run${seccomp ? ", podman's filter" : ""}`;

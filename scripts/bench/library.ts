@@ -1,5 +1,5 @@
 /**
- * What bench.ts compares of the library: from a script that runs, a program in
+ * What the bench compares of the library: from a script that runs, a program in
  * seven new namespaces, beside what else can start one.
  *
  * @module
@@ -25,8 +25,8 @@ import {
   plan,
   type ProgramOptions,
   spawn,
-} from "../mod.ts";
-import type { Contestant, Group } from "./bench.ts";
+} from "../../mod.ts";
+import { type Contestant, exists, type Group } from "./contestant.ts";
 
 const TRUE = "/bin/true";
 const FLAGS = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
@@ -50,7 +50,6 @@ const OPTIONS: ProgramOptions = {
 /** What is compared; `directory` takes what has to be made for it. */
 export function libraryGroups(
   directory: string,
-  exists: (path: string) => boolean,
   loop: string | undefined,
 ): Group[] {
   /** A command as a script starts it, asynchronously, with what it prints. */
@@ -73,7 +72,7 @@ export function libraryGroups(
     TRUE,
   ]);
   const python = command("python3 os.unshare", ["/usr/bin/python3", "-c", pythonScript()]);
-  const [crun, runc] = ["crun", "runc"].map((name) => runtime(name, directory, exists, command));
+  const [crun, runc] = ["crun", "runc"].map((name) => runtime(name, directory, command));
   const [own, ofOptions] = [handMade(), plan(OPTIONS)];
   const byHand = { name: "clone()", run: () => cloned(own, FLAGS) };
   const byOptions = { name: "clone(plan(options))", run: () => cloned(ofOptions, 0) };
@@ -148,7 +147,6 @@ os.waitpid(pid, 0)`;
 function runtime(
   name: string,
   directory: string,
-  exists: (path: string) => boolean,
   command: (name: string, argv: readonly string[]) => Contestant,
 ): Contestant {
   const file = ["/usr/bin", "/usr/sbin"].map((path) => `${path}/${name}`).find(exists);

@@ -1,8 +1,8 @@
 /*
  * unshare -Urpf --mount-proc, in C and for nothing else: the system calls of its
- * plan, in the same order. scripts/bench.ts measures the plan against it.
+ * plan, in the same order. bench.ts measures the plan against it.
  *
- *     cc -O2 -static -o bench bench.c && ./bench true
+ *     cc -O2 -static -o unshare unshare.c && ./unshare true
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 static void fail(const char *what, int status)
 {
-	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "unshare-c: %s: %s\n", what, strerror(errno));
 	_exit(status);
 }
 
@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 1;
-	prctl(PR_SET_NAME, "bench");
+	prctl(PR_SET_NAME, "unshare-c");
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	signal(SIGCHLD, SIG_DFL);
