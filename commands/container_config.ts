@@ -169,7 +169,7 @@ function defaultOf(option: NamespaceOption, mapped: boolean): string {
 }
 
 function isNewNamespace(option: NamespaceOption, value: string): boolean {
-  if (option === "net") return value === "none" || value === "veth";
+  if (option === "net") return value === "none" || value === "veth" || value === "pasta";
   return option === "userns" ? value === "one" || value === "auto" : value === "new";
 }
 

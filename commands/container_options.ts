@@ -56,10 +56,10 @@ export const CONTAINER_OPTIONS = [
   {
     name: "net",
     argument: "required",
-    value: "none|veth|host|file|pid",
-    complete: ["none", "veth", "host"],
+    value: "none|veth|pasta|host|file|pid",
+    complete: ["none", "veth", "pasta", "host"],
     help:
-      "network namespace: none has a loopback interface only, veth one to the machine too (none)",
+      "network namespace: none has a loopback interface only, veth one to the machine too, pasta one for ordinary users (none)",
   },
   {
     name: "ip",
@@ -95,7 +95,7 @@ export const CONTAINER_OPTIONS = [
     short: "p",
     argument: "required",
     value: "port:port[/udp]",
-    help: "port of the machine that leads to one inside, by nft(8), may be repeated",
+    help: "port of the machine that leads to one inside, by nft(8) or pasta(1), may be repeated",
   },
   { name: "ipc", ...WHICH, help: "System V IPC namespace (new)" },
   { name: "uts", ...WHICH, help: "UTS namespace: host name (new)" },

@@ -27,6 +27,7 @@ import { ArgumentError } from "./getopt.ts";
  */
 export function networkOf({ namespaces, network }: Wanted): Record<string, string> {
   const { ips, gateways, bridge, rate, nat, publish } = network;
+  if (namespaces.net === "pasta") return pastaOf(network);
   if (namespaces.net !== "veth") {
     const [option] = [
       ips[0] && "ip",
@@ -37,11 +38,14 @@ export function networkOf({ namespaces, network }: Wanted): Record<string, strin
       publish[0] && "publish",
     ]
       .filter((name) => name);
+    if (option === "publish") throw new ArgumentError("--publish needs --net veth or pasta");
     if (option) throw new ArgumentError(`--${option} needs --net veth`);
     return {};
   }
   if (geteuid() !== 0) {
-    throw new ArgumentError("--net veth makes an interface of the machine, which only root can do");
+    throw new ArgumentError(
+      "--net veth makes an interface of the machine, which only root can do: --net pasta",
+    );
   }
   if (bridge !== undefined && ips.length === 0) {
     throw new ArgumentError("--bridge needs an --ip in the network of the bridge");
@@ -76,6 +80,27 @@ export function networkOf({ namespaces, network }: Wanted): Record<string, strin
     [NETWORK_ADDRESSES]: ips.join(","),
     ...(gateways.length > 0 && { [NETWORK_GATEWAYS]: gateways.join(",") }),
     ...(bridge === undefined && { [NETWORK_OUTSIDE]: outsideOf(ips, gateways) }),
+  };
+}
+
+/** The annotations for pasta(1), which does without privileges. */
+function pastaOf(
+  { ips, gateways, bridge, rate, nat, publish }: Wanted["network"],
+): Record<string, string> {
+  if (geteuid() === 0) {
+    throw new ArgumentError("--net pasta is for ordinary users: root has --net veth --nat");
+  }
+  const [option] = [
+    ips[0] && "ip",
+    gateways[0] && "gateway",
+    bridge && "bridge",
+    rate && "net-rate",
+    nat && "nat",
+  ].filter((name) => name);
+  if (option) throw new ArgumentError(`--${option} does not go with --net pasta`);
+  return {
+    [NETWORK]: "pasta",
+    ...(publish.length > 0 && { [NETWORK_PUBLISH]: publish.join(",") }),
   };
 }
 

@@ -26,7 +26,7 @@ import { isControl, type Step } from "../ffi/plan/step.ts";
 import { containerPlan } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
-import { denspaceRun, makeRoot, output, scratch as scratchDirectory } from "./container.ts";
+import { denspaceRun, find, makeRoot, output, scratch as scratchDirectory } from "./container.ts";
 
 const TIMEOUT = 60_000;
 const scratch = Deno.makeTempDirSync({ prefix: "denspace-network-" });
@@ -359,6 +359,7 @@ async function left(host: Host): Promise<unknown> {
   return [await host.links(), await host.run("nft", "list", "ruleset")];
 }
 const NOTHING = [["lo"], ""];
+const PASTA = geteuid() === 0 && find("pasta") !== undefined;
 
 networkTest("run has an interface to the machine, which is gone with the container", async () => {
   await using host = await Host.make();
@@ -428,6 +429,43 @@ networkTest("ports of the machine lead inside, and what leaves has an address of
   assertEquals(outside, "");
   assertMatch(await said(container), /192\.0\.2\.2:9001 +(::ffff:)?192\.0\.2\.1:\d+ /);
   assertEquals(await left(host), [["lo", "out"], ""]);
+});
+
+Deno.test({
+  name: `an ordinary user has a network by pasta${PASTA ? "" : ": needs root and pasta"}`,
+  ignore: !PASTA,
+  fn: async () => {
+    await using host = await Host.make();
+    await using other = await Host.make();
+    await host.run("ip", "link", "add", "out", "type", "veth", "peer", "name", "far");
+    await host.run("ip", "link", "set", "far", "netns", `${other.pid}`);
+    const up =
+      "ip addr add 192.0.2.1/24 dev out; ip link set out up; ip route add default via 192.0.2.2";
+    await host.run("sh", "-c", up);
+    await other.run("sh", "-c", "ip addr add 192.0.2.2/24 dev far; ip link set far up");
+    const cache = `${place.path}/cache`;
+    Deno.mkdirSync(cache);
+    Deno.chmodSync(cache, 0o777);
+    const user = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"];
+    const start = (...args: string[]): string[] => [
+      ...["env", `DENO_DIR=${cache}`, ...user, ...denspaceRun("--rootfs", root)],
+      ...["--net", "pasta", ...args],
+    ];
+    const listener = other.spawn("busybox", "nc", "-l", "-p", "9001", "-e", "echo", "outside");
+    const script =
+      "until nc 192.0.2.2 9001 </dev/null; do sleep 0.1; done; nc -l -p 9000 -e echo inside";
+    const container = host.spawn(...start("-p", "8080:9000", "--", "sh", "-c", script));
+    const fetch =
+      "until busybox nc 127.0.0.1 8080 </dev/null 2>/dev/null | grep inside; do sleep 0.1; done";
+    assertEquals(await host.run("timeout", "60", "sh", "-c", fetch), "inside\n");
+    assertEquals(await said(container), "outside\n");
+    await said(listener);
+    const left = `ss -ltn | grep :8080`;
+    await host.run("timeout", "60", "sh", "-c", `while ${left}; do sleep 0.1; done`);
+    assertEquals(await host.run("sh", "-c", left), "");
+    const refused = await host.run(...start("--bridge", "x", "--", "true"));
+    assertMatch(refused, /^denspace run: --bridge does not go with --net pasta\n/);
+  },
 });
 
 networkTest("what run can't do with a network is said in one line", async () => {

@@ -15,7 +15,7 @@ export const INIT = "denspace.init";
 export const TIMEOUT = "denspace.timeout";
 /** `true` for the container to end when what started it does. */
 export const DIE_WITH_PARENT = "denspace.die-with-parent";
-/** `veth` for an interface to the machine, see veth(4). */
+/** `veth` for an interface to the machine, see veth(4); `pasta` for what pasta(1) passes on. */
 export const NETWORK = "denspace.network";
 /** The addresses of the interface inside, each with the bits of its network, joined by commas. */
 export const NETWORK_ADDRESSES = "denspace.network.addresses";

@@ -6,6 +6,7 @@
  */
 import { parseAddress, parsePrefix } from "../network/address.ts";
 import { type Nat, parsePublished } from "../network/nat.ts";
+import type { Pasta } from "../network/pasta.ts";
 import { parseRate } from "../network/rate.ts";
 import type { Veth } from "../network/veth.ts";
 import {
@@ -46,6 +47,27 @@ export function vethOf(
   };
 }
 
+/** Where pasta(1) is. */
+const PASTA = ["/usr/bin/pasta", "/usr/local/bin/pasta", "/bin/pasta"];
+
+/**
+ * What pasta is to do, if annotations ask for it.
+ *
+ * @throws {RangeError} when there is no such program
+ */
+export function pastaOf(
+  annotations: Readonly<Record<string, string>>,
+  exists: (path: string) => boolean,
+): Pasta | undefined {
+  if (annotations[NETWORK] !== "pasta") return undefined;
+  const file = PASTA.find(exists);
+  if (file === undefined) {
+    throw new RangeError("--net pasta needs pasta(1), which is not here: apt install passt");
+  }
+  const published = annotations[NETWORK_PUBLISH]?.split(",").map(parsePublished) ?? [];
+  return { file, published };
+}
+
 /** Where nft(8) is, on all machines that have it. */
 const NFT = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"];
 
@@ -64,6 +86,7 @@ export function natOf(
   veth: Veth | undefined,
   exists: (path: string) => boolean,
 ): Nat | undefined {
+  if (annotations[NETWORK] === "pasta") return undefined;
   const published = annotations[NETWORK_PUBLISH]?.split(",").map(parsePublished) ?? [];
   const masquerade = annotations[NETWORK_NAT] === "true";
   if (published.length === 0 && !masquerade) return undefined;

@@ -18,6 +18,7 @@ import { missingKind, NEEDS } from "../kernel.ts";
 import { requireLandlock, restrict } from "../landlock.ts";
 import { raiseLoopback } from "../loopback.ts";
 import { setPropagation } from "../mounts.ts";
+import { forkPasta } from "../network/pasta.ts";
 import { setUpVeth } from "../network/veth.ts";
 import { boundCapabilities, noNewPrivileges, setCapabilities } from "../privileges.ts";
 import { nameProcess } from "../program.ts";
@@ -113,6 +114,7 @@ export function containerPlan(
         }
         const idmapped = copyIdmapped(p, container);
         joinNamespaces(p, container, refusal);
+        const passing = container.pasta && forkPasta(p, container.pasta);
         makeNamespaces(p, container, refusal);
         setClocks(p, clocksOf(config));
         const sources = ownsMounts ? copyRoot(p, container, idmapped) : undefined;
@@ -124,7 +126,7 @@ export function containerPlan(
         if (container.diff) keep(p, kept.layers!, layersSlot);
         if (container.diff && ranges) keep(p, open(p, "/proc/self/ns/user"), usernsSlot);
         if (kept.devpts) keep(p, openTerminal(p, kept.devpts, process), terminalSlot);
-        return {
+        const processes = {
           init: init ? startInit(p, (work) => startReaper(p, supervisor, work)) : undefined,
           program: startProcess(p, "program", "only a child is in the new pid namespace", () => {
             dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
@@ -134,6 +136,7 @@ export function containerPlan(
             const slave = kept.devpts && takeTerminal(p, terminalSlot, process);
             if (made.has("net")) raiseLoopback(p);
             if (container.veth) setUpVeth(p, container.veth);
+            passing?.await();
             for (const limit of process.rlimits ?? []) {
               limitResource(p, toLimit(limit));
             }
@@ -156,6 +159,8 @@ export function containerPlan(
             runProgram(p, process);
           }),
         };
+        passing?.run(processes.program);
+        return processes;
       }, outside.remove);
       const terminal = process.terminal ? relay(p, terminalSlot) : undefined;
       supervise(p, supervisor, processes, { timeout, terminal }, (status) => {

@@ -15,7 +15,8 @@ import { type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import { type MountSpec, mountSpec, toRange } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
-import { natOf, vethOf } from "./network.ts";
+import { natOf, pastaOf, vethOf } from "./network.ts";
+import type { Pasta } from "../network/pasta.ts";
 import type { Nat } from "../network/nat.ts";
 import type { Veth } from "../network/veth.ts";
 import { stateDirectory } from "./state.ts";
@@ -49,6 +50,8 @@ export interface Container {
   readonly state: string | undefined;
   /** Its interface to the machine. */
   readonly veth: Veth | undefined;
+  /** The program that passes on what it sends, if that is one. */
+  readonly pasta: Pasta | undefined;
   /** What becomes of packets from and to it. */
   readonly nat: Nat | undefined;
   /** Whether there is a process 1 beside the program. */
@@ -121,6 +124,7 @@ export function resolve(config: Config, machine: Machine): Container {
     cgroup: cgroupOf(config, machine),
     state: directory === undefined ? undefined : `${directory}/${machine.id}`,
     veth,
+    pasta: pastaOf(annotations, (path) => machine.files.stat(path) !== undefined),
     nat: natOf(annotations, veth, (path) => machine.files.stat(path) !== undefined),
     init: annotations[INIT] === "true",
     diff: annotations[DIFF] === "true",

@@ -146,7 +146,7 @@ const ANNOTATION: Readonly<Record<string, Check>> = {
       fail(path, "is no number of seconds");
     }
   },
-  [NETWORK]: oneOf(["veth"]),
+  [NETWORK]: oneOf(["veth", "pasta"]),
   [NETWORK_ADDRESSES]: parsed((value) => value.split(",").map(parsePrefix)),
   [NETWORK_OUTSIDE]: parsed((value) => value.split(",").map(parsePrefix)),
   [NETWORK_GATEWAYS]: parsed((value) => value.split(",").map(parseAddress)),

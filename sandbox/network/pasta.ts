@@ -1,0 +1,96 @@
+/**
+ * A network for whoever may not make interfaces of the machine: pasta(1), a program
+ * that passes on what a container sends, by sockets of an ordinary user.
+ *
+ * It is told the id of the container's first process, which waits until it is
+ * ready, and ends by itself when there is no such process any more.
+ *
+ * @module
+ */
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { SIGNALS } from "../../ffi/constants/signal.ts";
+import type { Builder } from "../../ffi/plan/builder.ts";
+import type { Cell, Operand } from "../../ffi/plan/step.ts";
+import { environment } from "../../ffi/plan/stack.ts";
+import { exitUnlessDone } from "../helper.ts";
+import type { Published } from "./nat.ts";
+
+/** What pasta is to do. */
+export interface Pasta {
+  /** Its file. */
+  readonly file: string;
+  /** The ports of the machine that lead inside. */
+  readonly published: readonly Published[];
+}
+
+/** Pasta, before it runs. */
+export interface Passing {
+  /** What the program does first: it waits until there is a network. */
+  await(): void;
+  /** Has pasta run for the network namespace of the program; comes back when there is a network. */
+  run(program: Cell): void;
+}
+
+/** Forks the process that becomes pasta, outside. */
+export function forkPasta(p: Builder, pasta: Pasta): Passing {
+  const [input, output] = pipe(p, "to tell pasta for whom");
+  const [gate, open] = pipe(p, "to tell the program when");
+  const program = p.cell("program");
+  const child = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
+    why: "pass on what is sent, from outside",
+    child: "pasta",
+    message: "fork failed",
+  });
+  p.when("equal", child, 0, () =>
+    p.apart(() => {
+      p.call("close", [output], { why: "so that the other's end is seen" });
+      const told = p.label();
+      const size = p.call("read", [input, { addressOf: program }, 8], { why: "for whom" });
+      p.branch("equal", size, 8, told);
+      p.call("exit_group", [1], { why: "there is nobody left" });
+      p.place(told);
+      become(p, pasta, program);
+    }));
+  return {
+    await: () => {
+      p.call("close", [open], { why: "so that the other's end is seen" });
+      p.call("read", [gate, { addressOf: p.cell("byte") }, 1], { why: "until there is a network" });
+    },
+    run: (pid) => {
+      p.set(program, pid);
+      p.call("write", [output, { addressOf: program }, 8], { why: "for whom" });
+      exitUnlessDone(p, child);
+      p.call("write", [open, "x", 1], { why: "there is a network" });
+    },
+  };
+}
+
+function pipe(p: Builder, why: string): [input: Cell, output: Cell] {
+  const fds = p.cell("pipe");
+  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { why, message: "pipe failed" });
+  return [
+    p.control("load32", [{ addressOf: fds }, 0]),
+    p.control("load32", [{ addressOf: fds }, 4]),
+  ];
+}
+
+function become(p: Builder, { file, published }: Pasta, program: Cell): void {
+  const ports = (protocol: Published["protocol"]): string => {
+    const list = published.filter((each) => each.protocol === protocol);
+    return list.map(({ port, inside }) => `${port}:${inside}`).join(",") || "none";
+  };
+  const pid = p.cell("pid", 16);
+  p.control("decimal", [program, { addressOf: pid }]);
+  const args: Operand[] = [
+    "pasta",
+    ...["--quiet", "--config-net", "--no-map-gw"],
+    ...["-t", ports("tcp"), "-u", ports("udp"), "-T", "none", "-U", "none"],
+    { addressOf: pid },
+    0,
+  ];
+  const argv = p.cell("argv", 8 * args.length, args);
+  p.call("execve", [file, { addressOf: argv }, environment(p)], {
+    why: "pasta goes on in the background",
+    message: `cannot run ${file}`,
+  });
+}
