@@ -235,6 +235,27 @@ test("volumes are mounted, read-only with all below if that is asked for", async
   assertMatch(none.stderr, /^denspace run: open \S+none: No such file or directory\n$/);
 });
 
+test("what a mount of the machine may not do stays so in a copy of it", async (account) => {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  const data = `${directory.path}/data`;
+  Deno.mkdirSync(data);
+  const script = `mount -t tmpfs -o ro,nosuid,nodev,noexec none "$0" && exec "$@"`;
+  const as = account === "root"
+    ? []
+    : ["setpriv", "--reuid", `${USER}`, "--regid", `${USER}`, "--clear-groups"];
+  const { stdout, stderr } = await output([
+    ...["unshare", "-m", "--propagation", "private", "sh", "-c", script, data, ...as],
+    ...[
+      "env",
+      `DENO_DIR=${directory.path}/cache`,
+      ...denspaceRun("--rootfs", root, "-v", `${data}:/data`),
+    ],
+    ...["--", "sh", "-c", "mount | grep ' /data '"],
+  ]);
+  assertMatch(stdout, / \/data type tmpfs \(ro,nosuid,nodev,noexec,/, stderr);
+}, Deno.uid() === 0 ? ["root", "user"] : []);
+
 test("a root is read-only, and with --writable it is not", async (account) => {
   assertMatch(await inRoot(account, [], "(echo x > /new) 2>&1; ls /"), /Read-only file system/);
   assertMatch(await inRoot(account, ["--writable"], "echo x > /new; ls /"), /^new$/m);

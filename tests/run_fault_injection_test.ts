@@ -121,6 +121,12 @@ const CONTAINERS: Record<string, {
         config(directory, 5, {
           annotations: { [LAYERS]: "tmpfs", [DIFF]: "true" },
           root: { path: `${directory}/root` },
+          mounts: [...mounts(directory), {
+            destination: "/tmp/new/ids",
+            type: "bind",
+            source: `${directory}/bound`,
+            options: ["bind", "idmap"],
+          }],
         }),
         [0, 100000, 1000],
       ),

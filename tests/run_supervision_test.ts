@@ -17,6 +17,8 @@ interface Started extends AsyncDisposable {
   readonly child: Deno.ChildProcess;
   /** Waits until it has written something. */
   says(text: string): Promise<void>;
+  /** Types something. */
+  types(text: string): Promise<void>;
   /** All that it has written. */
   readonly written: () => string;
 }
@@ -27,23 +29,30 @@ function start(account: Account, options: readonly string[], script: string): St
   const child = spawn(denspaceRun("--rootfs", root, ...options, "--", "sh", "-c", script), {
     as: account,
   });
+  return talk(child, directory);
+}
+
+/** Talks to a process, which ends, and the directory with it, when that is disposed of. */
+function talk(child: Deno.ChildProcess, directory: Disposable): Started {
   let written = "";
   const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
     for await (const bytes of stream) written += new TextDecoder().decode(bytes);
   };
   const done = Promise.all([read(child.stdout), read(child.stderr)]);
+  const writer = child.stdin.getWriter();
   return {
     child,
     written: () => written,
     says: async (text) =>
       void await until(() => written.includes(text), `it says ${text}: ${written}`),
+    types: (text) => writer.write(new TextEncoder().encode(text)).catch(() => {}),
     [Symbol.asyncDispose]: async () => {
       try {
         child.kill("SIGKILL");
       } catch {
         // it has ended
       }
-      await child.stdin.close().catch(() => {});
+      await writer.close().catch(() => {});
       await child.status;
       await done;
       directory[Symbol.dispose]();
@@ -167,6 +176,53 @@ test("-t gives the program a terminal of its own", async (account) => {
   assertMatch(stdout, /^\/dev\/pts\/0\r$/m);
   assertMatch(stdout, /^c\r$/m);
   assertMatch(stdout, /^sized\r$/m);
+});
+
+/** A container on a terminal, made by script(1). */
+function onTerminal(
+  account: Account,
+  before: string,
+  options: readonly string[],
+  script: string,
+): Started {
+  const directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  const command = denspaceRun("--rootfs", root, ...options, "--", "sh", "-c", script)
+    .map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const child = spawn(["script", "-qec", `${before} exec ${command}`, "/dev/null"], {
+    as: account,
+  });
+  return talk(child, directory);
+}
+
+const READER = `trap 'echo got""int' INT; stty -echo; echo ready
+  while read word || :; do case $word in size) stty size;; quit) exit 9;; esac; done`;
+
+test("one Ctrl-C is one SIGINT, on our terminal and on one of its own", async (account) => {
+  for (const options of [[], ["--init"], ["-t"]]) {
+    await using it = onTerminal(account, "", options, READER);
+    await it.says("ready");
+    await it.types("\x03");
+    await it.says("gotint");
+    await it.types("quit\n");
+    assertEquals((await it.child.status).code, 9);
+    assertEquals(it.written().split("gotint").length, 2, it.written());
+  }
+});
+
+test("a terminal of its own is as large as ours, also later", async (account) => {
+  using directory = scratch();
+  const marker = `${directory.path}/marker`;
+  const later = `(while [ ! -e ${marker} ]; do sleep 0.05; done; stty rows 50 cols 90 </dev/tty) &`;
+  await using it = onTerminal(account, `stty rows 44 cols 99; ${later}`, ["-t"], READER);
+  await it.says("ready");
+  await it.types("size\n");
+  await it.says("44 99");
+  Deno.writeTextFileSync(marker, "");
+  const asked = setInterval(() => void it.types("size\n"), 100);
+  await it.says("50 90").finally(() => clearInterval(asked));
+  await it.types("quit\n");
+  assertEquals((await it.child.status).code, 9);
 });
 
 test("all that a program shows on its terminal is shown, before denspace ends", async (account) => {
