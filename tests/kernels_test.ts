@@ -17,7 +17,7 @@ const RUN = fromFileUrl(new URL("../scripts/vm/run", import.meta.url));
 const DIRECTORY = Deno.env.get("DENSPACE_VM_DIR") ?? "/var/tmp/denspace-vm";
 const ALL = Deno.env.get("DENSPACE_KERNELS") === "all";
 /** Above what all comparisons take, and what a busy host takes for a part of them. */
-const TIMEOUT_SECONDS = ALL ? 3600 : 1200;
+const TIMEOUT_SECONDS = ALL ? 7200 : 2700;
 
 /** Test files, and which of their tests. */
 interface Suite {
