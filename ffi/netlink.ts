@@ -25,6 +25,8 @@ import {
   IFLA_MASTER,
   IFLA_NET_NS_FD,
   IFLA_NET_NS_PID,
+  NETNSA_FD,
+  NETNSA_NSID,
   NLA_F_NESTED,
   NLM_F_ACK,
   NLM_F_CREATE,
@@ -36,8 +38,10 @@ import {
   RTA_GATEWAY,
   RTA_OIF,
   RTM_DELLINK,
+  RTM_GETNSID,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNSID,
   RTM_NEWQDISC,
   RTM_NEWROUTE,
   RTM_NEWTFILTER,
@@ -95,8 +99,13 @@ type Field = readonly [size: 1 | 2 | 4 | 8, value: number | bigint | Cell];
 
 const HEADER = 16;
 
-/** A message; the kernel answers it with an error or with 0. */
+/** A message that changes something; the kernel answers it with an error or with 0. */
 function message(type: number, flags: number, parts: Parts): Message {
+  return request(type, NLM_F_ACK | flags, parts);
+}
+
+/** A message; what the kernel answers depends on its type. */
+function request(type: number, flags: number, parts: Parts): Message {
   const view = new DataView(new ArrayBuffer(1024));
   const late: [number, Cell][] = [];
 
@@ -132,7 +141,7 @@ function message(type: number, flags: number, parts: Parts): Message {
   const size = both(HEADER, parts);
   view.setUint32(0, size, true);
   view.setUint16(4, type, true);
-  view.setUint16(6, NLM_F_REQUEST | NLM_F_ACK | flags, true);
+  view.setUint16(6, NLM_F_REQUEST | flags, true);
   return { bytes: new Uint8Array(view.buffer, 0, size).slice(), late };
 }
 
@@ -255,6 +264,21 @@ function familyOf(address: Uint8Array): number {
 /** `struct tcmsg`. */
 function tcm(index: Late, handle: number, parent: number, info = 0): Field[] {
   return [[4, 0], [4, index], [4, handle], [4, parent], [4, info]];
+}
+
+/** Asks by which id our network namespace knows the one of an open file, see ip-netns(8). */
+export function getNamespaceId(fd: Late): Message {
+  // struct rtgenmsg: family, padded
+  return request(RTM_GETNSID, 0, { fixed: [[4, 0]], attributes: [[NETNSA_FD, fd]] });
+}
+
+/** The id in an answer to that; nothing if it has none, and -1 if none is assigned. */
+export function namespaceIdIn(answer: Uint8Array<ArrayBuffer>): number | undefined {
+  const at = HEADER + 4;
+  const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
+  const isId = answer.length >= at + 8 && view.getUint16(4, true) === RTM_NEWNSID &&
+    view.getUint16(at + 2, true) === NETNSA_NSID;
+  return isId ? view.getInt32(at + 4, true) : undefined;
 }
 
 /** How much an interface sends. */
