@@ -144,6 +144,7 @@ export function spawn(
       NO_COLOR: "1",
       DENO_NO_UPDATE_CHECK: "1",
       DENO_DIR: cacheOf(as),
+      XDG_CACHE_HOME: cacheOf(as), // where compiled filters are kept
       ...env,
     },
     ...(cwd !== undefined && { cwd }),

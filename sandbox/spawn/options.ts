@@ -120,7 +120,8 @@ export interface ProgramOptions {
   readonly noNewPrivs?: boolean | undefined;
   /**
    * The filter of its system calls: `"default"` for the one that containers have,
-   * or a profile in the format of container engines. It implies `noNewPrivs`.
+   * or a profile in the format of container engines. It implies `noNewPrivs`. The
+   * plan is then one for machines of this architecture only.
    */
   readonly seccomp?: "default" | Profile | undefined;
   /** What it is granted, where that is restricted. It implies `noNewPrivs`. */
