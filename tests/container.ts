@@ -158,14 +158,19 @@ export function spawn(
 /** Runs a command to its end. */
 export async function output(command: readonly string[], options: Running = {}): Promise<Result> {
   const child = spawn(command, options);
-  const late = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
+  let late: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    late = setTimeout(() => {
+      reject(new Error(`${command.join(" ")} does not end, or leaves a process`));
+    }, TIMEOUT);
+  });
   try {
     const writer = child.stdin.getWriter();
     if (options.stdin !== undefined) {
       await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
     }
     await writer.close().catch(() => {});
-    const { code, signal, stdout, stderr } = await child.output();
+    const { code, signal, stdout, stderr } = await Promise.race([child.output(), tooLate]);
     const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
     return { code, signal, stdout: text(stdout), stderr: text(stderr) };
   } finally {

@@ -7,7 +7,6 @@
  * @module
  */
 import { EINTR } from "../../ffi/constants/errno.ts";
-import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
@@ -15,6 +14,7 @@ import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { procPath } from "../files.ts";
 import { type IdRanges, writeRanges } from "../idmap.ts";
+import { dieWithParent, watchSelf } from "../waiter.ts";
 import { copySource, type MountSpec } from "./mounts.ts";
 import type { Container } from "./resolve.ts";
 
@@ -37,13 +37,14 @@ export function copyIdmapped(p: Builder, { mounts }: Container): Map<MountSpec, 
 /** Makes a user namespace with these ids; a descriptor. */
 function makeUserNamespace(p: Builder, { users, groups }: IdRanges): Cell {
   const message = "cannot make a user namespace for the ids of a mount";
+  const self = watchSelf(p);
   const child = p.call("clone", [CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0], {
     why: "a process, for its user namespace",
     child: "ids",
     message,
   });
   p.when("equal", child, 0, () => {
-    p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { message });
+    dieWithParent(p, self, SIGKILL);
     const again = p.here();
     p.call("ppoll", [0, 0, 0, 0, 0], { why: "until it is killed", accept: [EINTR] });
     p.jump(again);
