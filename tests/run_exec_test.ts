@@ -197,3 +197,27 @@ test("a process that is no supervisor, or another user's, is not believed", asyn
     assertEquals(stderr, `denspace exec: process ${inside} is no denspace run\n`);
   });
 });
+
+test("it is the user of the container, also in a user namespace of ranges of ids", async () => {
+  const maps = ["--map-users", "0:100000:1000", "--map-groups", "0:100000:1000"];
+  for (const uid of ["0", "5"]) {
+    await inContainer("root", [...maps, "--user", uid], async (pid) => {
+      const { stdout, stderr } = await exec("root", pid, "id", "-u");
+      assertEquals([stdout, stderr], [`${uid}\n`, ""]);
+    });
+  }
+}, ["root"]);
+
+test("it shares what the container shares", async (account) => {
+  const seconds = `${600 + Math.random()}`;
+  const child = spawn(denspaceRun("--no-namespaces", "--", "sleep", seconds), { as: account });
+  const ended = child.output();
+  try {
+    await until(() => processWith(`sleep\0${seconds}\0`), "the container runs");
+    const { stdout } = await exec(account, child.pid, "readlink", "/proc/self/ns/pid");
+    assertEquals(stdout, `${Deno.readLinkSync("/proc/self/ns/pid")}\n`);
+  } finally {
+    child.kill("SIGTERM");
+    await ended;
+  }
+});
