@@ -178,13 +178,22 @@ export async function output(command: readonly string[], options: Running = {}):
   }
 }
 
-/** Where Deno keeps what it has compiled, for each account. */
+const caches = new Map<Account, string>();
+
+/** Where Deno keeps what it has compiled, for each account, until the tests of a file have ended. */
 function cacheOf(account: Account): string {
-  const path = join(Deno.env.get("TMPDIR") ?? "/tmp", `denspace-run-cache-${account}-${USER}`);
-  Deno.mkdirSync(path, { recursive: true });
-  if (AS_ROOT) Deno.chmodSync(path, 0o777);
+  let path = caches.get(account);
+  if (path === undefined) {
+    path = Deno.makeTempDirSync({ prefix: "denspace-run-cache-" });
+    if (AS_ROOT) Deno.chmodSync(path, 0o777);
+    caches.set(account, path);
+  }
   return path;
 }
+
+globalThis.addEventListener("unload", () => {
+  for (const path of caches.values()) Deno.removeSync(path, { recursive: true });
+});
 
 function ids(account: Account): { uid?: number; gid?: number } {
   return AS_ROOT && account === "user" ? { uid: USER, gid: USER } : {};
