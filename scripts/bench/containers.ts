@@ -6,6 +6,7 @@
  */
 import { clone, plan, type ProgramOptions } from "../../mod.ts";
 import { CAPABILITIES_OF_ROOT } from "../../sandbox/container/defaults.ts";
+import type { Resources } from "../../sandbox/container/oci.ts";
 import { parseProfile, resolveProfile, type Seccomp } from "../../sandbox/seccomp/profile.ts";
 import { command, type Contestant, type Group } from "./contestant.ts";
 
@@ -69,6 +70,7 @@ export function containerGroups({ directory, empty, bundled, sources }: Setting)
       rows: [[other], [ours, 1], [copy, 1]],
     })),
     filters(directory, root, bundled),
+    ...limits(directory, root, empty, bundled),
     {
       title: "a container from a script",
       rows: [[bwrap], [{ name: "clone(plan({ root, mounts }))", run: () => cloned(root) }, 1]],
@@ -104,11 +106,40 @@ function filters(
       [ours("denspace run, the default filter"), 1.05],
       [own, 1.05],
       [runtime("crun", directory, root)],
-      [runtime("crun", directory, root, podmans)],
+      [runtime("crun", directory, root, podmans && { seccomp: podmans })],
       [runtime("runc", directory, root)],
-      [runtime("runc", directory, root, podmans)],
+      [runtime("runc", directory, root, podmans && { seccomp: podmans })],
     ],
   };
+}
+
+/** What limits cost, and a network with a rate: in a network namespace that stands for the machine's. */
+function limits(
+  directory: string,
+  root: string,
+  empty: Contestant,
+  bundled: readonly string[],
+): Group[] {
+  const options = "--memory 64m --cpus 1 --pids-limit 50".split(" ");
+  const network = "--net veth --net-rate 100mbit".split(" ");
+  const ours = (name: string, ...more: string[]): Contestant =>
+    command(`denspace run, ${name}`, [
+      ...["/usr/bin/unshare", "--net", ...bundled, "run", "--rootfs", root],
+      ...[...options, ...more, "--", "true"],
+    ]);
+  const [limited, whole] = [ours("limits"), ours("limits, veth with a rate", ...network)];
+  const resources: Resources = {
+    memory: { limit: 64 * 2 ** 20 },
+    cpu: { quota: 100_000, period: 100_000 },
+    pids: { limit: 50 },
+  };
+  return [
+    { title: "limits and a network", rows: [[empty], [limited, 1.7], [whole, 1.7]] },
+    {
+      title: "limits, and runc with the same",
+      rows: [[runtime("runc", directory, root, { resources })], [limited, 1], [whole, 1]],
+    },
+  ];
 }
 
 /** What podman's profile is for a container with its usual capabilities. */
@@ -132,17 +163,19 @@ const HIDING = [
   "sh",
 ];
 
-/** An OCI runtime with the configuration that its `spec` writes, and a filter. */
+/** An OCI runtime with the configuration that its `spec` writes, and a filter or limits. */
 function runtime(
   name: "runc" | "crun",
   directory: string,
   root: string,
-  seccomp?: Seccomp,
+  { seccomp, resources }: { seccomp?: Seccomp; resources?: Resources } = {},
 ): Contestant {
-  const shown = `${name} run${seccomp ? ", podman's filter" : ""}`;
+  const what = seccomp ? ", podman's filter" : resources ? ", limits" : "";
+  const shown = `${name} run${what}`;
   const file = [`/usr/sbin/${name}`, `/usr/bin/${name}`].find((path) => command("", [path]).run);
   if (file === undefined) return { name: shown, run: undefined };
-  const bundle = `${directory}/${name}${seccomp ? "-filter" : ""}`;
+  const id = `${name}${what.replaceAll(/\W+/g, "-")}`;
+  const bundle = `${directory}/${id}`;
   const state = `${bundle}/state`;
   Deno.mkdirSync(state, { recursive: true });
   new Deno.Command(file, { args: ["spec"], cwd: bundle }).outputSync();
@@ -151,10 +184,11 @@ function runtime(
   config.process.args = ["/bin/true"];
   config.root.path = root;
   if (seccomp) config.linux.seccomp = seccomp;
+  Object.assign(config.linux.resources, resources);
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(config));
   const hiding = name === "crun" ? HIDING : [];
   const run = [...hiding, file, "--root", state, "run", "--bundle", bundle];
-  return command(shown, [...run, `bench-${Deno.pid}-${seccomp ? "filter" : "plain"}`]);
+  return command(shown, [...run, `bench-${Deno.pid}-${id}`]);
 }
 
 /** What bwrap does with its options above. */
