@@ -143,7 +143,7 @@ test("Landlock and the limits hold for it", async (account) => {
 });
 
 test("it is in the cgroups of the container", async () => {
-  await inContainer("root", ["--pids-limit", "20"], async (pid) => {
+  await inContainer("root", ["--pids-limit", "20"], async (pid, container) => {
     const child = Number(Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`));
     const expected = Deno.readTextFileSync(`/proc/${child}/cgroup`);
     const mark = `${900 + Math.random()}`;
@@ -153,6 +153,9 @@ test("it is in the cgroups of the container", async () => {
     assert(expected !== Deno.readTextFileSync("/proc/self/cgroup"));
     Deno.kill(found, "SIGKILL");
     await further;
+    // Its supervisor removes them, if it is not killed itself.
+    Deno.kill(child, "SIGKILL");
+    await container.status;
   });
 }, ["root"]);
 
