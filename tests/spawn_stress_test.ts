@@ -83,6 +83,8 @@ for (const [what, options] of kinds) {
           Promise.all(Array.from({ length: count }, (_, i) => i % 2 ? run(i) : run(i + 1)));
         // What is compiled and allocated once is there after the first ones.
         for (let i = 0; i < 100; i++) await Promise.all([run(i), other(i)]);
+        // V8 makes room for what is short-lived, until it has enough.
+        for (let i = 0; i < row / 4; i++) await run(i);
         await all(atOnce);
         const first = await state();
         for (let i = 0; i < row; i++) await deno();
