@@ -26,7 +26,7 @@ import { type Account, output, scratch, test, USER } from "./container.ts";
 
 const NAME = "denspace run";
 const STRERROR = ": Operation not permitted";
-/** How many runs there are at the same time. */
+/** How many runs there are at the same time, if nothing else is said. */
 const AT_ONCE = 8;
 
 const KINDS = ["mount", "pid", "network", "ipc", "uts", "time"] as const;
@@ -95,6 +95,8 @@ const CONTAINERS: Record<string, {
   accounts: Account[];
   /** Whose the files are; the ordinary user's if absent. */
   owner?: number;
+  /** How many runs there are at the same time: one where they share a directory. */
+  atOnce?: number;
   config(directory: string): Config;
 }> = {
   "a root with mounts": {
@@ -133,6 +135,7 @@ const CONTAINERS: Record<string, {
   },
   "a copy that is kept, with a terminal": {
     accounts: ["user"],
+    atOnce: 1,
     config: (directory) => {
       const all = config(directory, 0, {
         annotations: { [LAYERS]: `${directory}/keep` },
@@ -143,7 +146,9 @@ const CONTAINERS: Record<string, {
   },
 };
 
-for (const [name, { accounts, owner = USER, config }] of Object.entries(CONTAINERS)) {
+for (
+  const [name, { accounts, owner = USER, atOnce = AT_ONCE, config }] of Object.entries(CONTAINERS)
+) {
   test(`${name}: a step that fails is named, and nothing is left`, async (account) => {
     using directory = scratch();
     await prepare(directory.path, owner);
@@ -190,7 +195,7 @@ for (const [name, { accounts, owner = USER, config }] of Object.entries(CONTAINE
       }
     };
     const workers = Array.from(
-      { length: AT_ONCE },
+      { length: atOnce },
       () => work().catch((error) => wrong.push(error)),
     );
     await Promise.all(workers);
