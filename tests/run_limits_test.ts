@@ -328,9 +328,12 @@ async function asUser(
   directories: readonly string[],
   options: readonly string[],
   script: string,
+  alone = true,
 ): Promise<Result> {
   const enter = directories.map((directory) => `echo 0 >'${directory}/cgroup.procs' &&`).join(" ");
-  const user = `exec setpriv --reuid ${USER} --regid ${USER} --clear-groups "$@"`;
+  // Without exec the shell is in them, too.
+  const how = alone ? "exec " : "";
+  const user = `${how}setpriv --reuid ${USER} --regid ${USER} --clear-groups "$@"; exit $?`;
   const command = denspaceRun("--rootfs", root, ...options, "--", "sh", "-c", script);
   const env = { DENO_DIR: userCache() };
   return await output(["sh", "-c", `${enter} ${user}`, "sh", ...command], { env });
@@ -354,6 +357,14 @@ rootTest(
       stderr,
       /denspace run: the memory limit of 41943040 bytes was reached: processes killed: [1-9]/,
     );
+    if (VERSION_2) {
+      const crowded = await asUser(own.directories, limits, "echo started", false);
+      assertEquals([crowded.code, crowded.stdout], [1, ""]);
+      assertMatch(
+        crowded.stderr,
+        /^denspace run: cannot use the controllers .*: Device or resource busy\ndenspace run: a cgroup with processes has no limits below it: .*\n$/,
+      );
+    }
     const refused = await asUser([], limits, "echo started");
     assertEquals([refused.code, refused.stdout], [1, ""]);
     assertMatch(
