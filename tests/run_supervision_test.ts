@@ -101,9 +101,11 @@ test("with --init a program that handles no signal dies of it", async (account) 
 });
 
 test("it stops and continues with the program", async (account) => {
-  await using it = start(account, ["--init"], `echo pid $$; ${FOREVER}`);
+  // SIGTSTP stops nothing in a process group that nobody could continue.
+  const script = `trap 'kill -STOP $$' USR1; echo pid $$; ${FOREVER}`;
+  await using it = start(account, ["--init"], script);
   await it.says("pid 2");
-  it.child.kill("SIGTSTP");
+  it.child.kill("SIGUSR1");
   await until(() => stateOf(it.child.pid) === "T", "it stops");
   it.child.kill("SIGCONT");
   await until(() => stateOf(it.child.pid) !== "T", "it continues");
