@@ -50,7 +50,7 @@ function parent(owner = 0): { name: string; directories: string[] } & Disposable
       Deno.writeTextFileSync(`${own}/cgroup.subtree_control`, all);
     }
     if (owner === 0) return;
-    for (const file of ["", "/cgroup.procs", "/cgroup.subtree_control"]) {
+    for (const file of ["", "/cgroup.procs", "/tasks", "/cgroup.subtree_control"]) {
       if (exists(directories[i] + file)) Deno.chownSync(directories[i] + file, owner, owner);
     }
   });
