@@ -7,6 +7,7 @@
 import { decode } from "../../ffi/bytes.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { readFile } from "../../ffi/file.ts";
+import { unescapeField } from "../mountinfo.ts";
 
 /** A hierarchy, as far as this process can see it. */
 export interface Hierarchy {
@@ -66,7 +67,7 @@ interface Mount {
 /** A line of /proc/self/mountinfo, see proc_pid_mountinfo(5). */
 function parseMount(line: string): Mount {
   const [first, second] = line.split(" - ") as [string, string];
-  const [, , , root, point] = first.split(" ").map(unescape) as [
+  const [, , , root, point] = first.split(" ").map(unescapeField) as [
     string,
     string,
     string,
@@ -75,11 +76,6 @@ function parseMount(line: string): Mount {
   ];
   const [type, , options = ""] = second.split(" ") as [string, string, string?];
   return { root, point, type, options: options.split(",") };
-}
-
-/** Blanks and such stand in octal there. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
 }
 
 /** What is left of a path below a root: nothing, or it begins with a slash. */

@@ -11,6 +11,7 @@ import {
   MOUNT_ATTR_NOSUID,
 } from "../../ffi/constants/mount.ts";
 import { readFile } from "../../ffi/file.ts";
+import { unescapeField } from "../mountinfo.ts";
 
 /** A mount. */
 export interface MountEntry {
@@ -68,12 +69,7 @@ function parse(line: string): Parsed {
   const [type] = line.slice(line.indexOf(" - ") + 3).split(" ");
   let attributes = 0;
   for (const option of options!.split(",")) attributes |= KEPT[option] ?? 0;
-  return { id, parent, path: unescape(path!), type: type!, attributes };
-}
-
-/** Blanks, and backslashes, are written in octal. */
-function unescape(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 8)));
+  return { id, parent, path: unescapeField(path!), type: type!, attributes };
 }
 
 /** Whether a path is another one, or lies below it. */

@@ -5,6 +5,7 @@
  */
 import { decode } from "../../ffi/bytes.ts";
 import { readFile } from "../../ffi/file.ts";
+import { unescapeField } from "../mountinfo.ts";
 
 /** A file to which a namespace is bound, by a mount of the kernel's nsfs. */
 export interface NamespaceMount {
@@ -30,12 +31,7 @@ export function parseMounts(text: string): NamespaceMount[] {
 function parse(line: string): NamespaceMount | undefined {
   if (!line.includes(" - nsfs ")) return undefined;
   const [, , , root = "", target = ""] = line.split(" ");
-  const [, inode] = /^[^[]*\[(\d+)\]/.exec(unescape(root)) ?? [];
+  const [, inode] = /^[^[]*\[(\d+)\]/.exec(unescapeField(root)) ?? [];
   if (inode === undefined) return undefined;
-  return { root: unescape(root), inode: Number(inode), target: unescape(target) };
-}
-
-/** The kernel writes blanks, newlines and backslashes in octal. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
+  return { root: unescapeField(root), inode: Number(inode), target: unescapeField(target) };
 }
