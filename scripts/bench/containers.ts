@@ -184,7 +184,7 @@ function runtime(
   config.process.args = ["/bin/true"];
   config.root.path = root;
   if (seccomp) config.linux.seccomp = seccomp;
-  Object.assign(config.linux.resources, resources);
+  config.linux.resources = { ...config.linux.resources, ...resources };
   Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(config));
   const hiding = name === "crun" ? HIDING : [];
   const run = [...hiding, file, "--root", state, "run", "--bundle", bundle];

@@ -16,8 +16,8 @@ export interface Row {
   readonly target?: number | undefined;
 }
 
-const WIDTH = 800;
-const LABELS = 250;
+const WIDTH = 880;
+const LABELS = 330;
 const NUMBERS = 160;
 const BAR = WIDTH - LABELS - NUMBERS;
 const LINE = 24;
