@@ -1,5 +1,10 @@
 /**
- * The entry: only the module of the command that runs is loaded.
+ * The entry for who is in a hurry: of the commands it has those that util-linux
+ * has, too, and leaves all others to the entry that has all.
+ *
+ * Deno reads every file that an `import()` leads to before anything runs, as long
+ * as it can tell where it leads, and where it can't it wants a permission. The
+ * files of all commands took as long as `unshare` itself.
  *
  * @module
  */
@@ -8,17 +13,11 @@ import { type Commands, run } from "./cli.ts";
 const COMMANDS: Commands = {
   unshare: () => import("./unshare.ts"),
   nsenter: () => import("./nsenter.ts"),
-  run: () => import("./run.ts"),
-  exec: () => import("./exec.ts"),
-  diff: () => import("./diff.ts"),
-  gc: () => import("./gc.ts"),
-  explain: () => import("./explain.ts"),
-  emit: () => import("./emit.ts"),
-  lsns: () => import("./lsns.ts"),
-  link: () => import("./link.ts"),
-  man: () => import("./man.ts"),
-  completion: () => import("./completion.ts"),
-  help: () => import("./help.ts"),
 };
 
+const [name = ""] = Deno.args;
+if (!Object.hasOwn(COMMANDS, name)) {
+  const { startAgain } = await import("./again.ts");
+  startAgain(new URL("all.ts", import.meta.url));
+}
 await run(COMMANDS);

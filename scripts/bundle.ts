@@ -34,7 +34,7 @@ export const RUN: readonly string[] = ["run", "--allow-ffi", "--no-config", V8_F
 const QUICK = ["unshare", "nsenter", "run", "lsns"];
 
 const COMMANDS = new URL("../commands/", import.meta.url);
-const MAIN = fromFileUrl(new URL("main.ts", COMMANDS));
+const ALL = fromFileUrl(new URL("all.ts", COMMANDS));
 
 /** Which file it is. */
 const ENTRY = `#!/usr/bin/env -S deno ${RUN.join(" ")}
@@ -58,9 +58,9 @@ async function bundle(entry: string): Promise<string> {
   return new TextDecoder().decode(await denoBundle(entry));
 }
 
-/** Makes files of all commands: `main.js`, and what it imports when it is needed. */
+/** Makes files of all commands: `all.js`, and what it imports when it is needed. */
 export async function split(directory: string): Promise<void> {
-  await denoBundle("--code-splitting", "--outdir", directory, MAIN);
+  await denoBundle("--code-splitting", "--outdir", directory, ALL);
 }
 
 async function denoBundle(...args: string[]): Promise<Uint8Array> {
@@ -134,7 +134,7 @@ async function write(file: string): Promise<number> {
       await Deno.writeTextFile(draft, quick(name));
       await add(name, await bundle(draft));
     }
-    await add("all", await bundle(MAIN));
+    await add("all", await bundle(ALL));
   } finally {
     await Deno.remove(drafts, { recursive: true });
   }

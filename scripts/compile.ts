@@ -76,7 +76,7 @@ export async function compile(
     await Deno.makeTempDir({ dir: dirname(output), prefix: ".compile-" }),
   );
   try {
-    const [entry, binary] = [join(outside, "main.js"), join(beside, "denspace")];
+    const [entry, binary] = [join(outside, "all.js"), join(beside, "denspace")];
     await split(outside);
     // Their times go in: the same sources shall make the same binary.
     for (const { name } of Deno.readDirSync(outside)) await Deno.utime(join(outside, name), 0, 0);

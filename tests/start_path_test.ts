@@ -70,6 +70,17 @@ Deno.test("commands/main.ts loads a command only when it is asked for", async ()
   );
 });
 
+Deno.test("commands/main.ts leads to no file of another command", async () => {
+  // Deno reads all of them before anything runs.
+  const modules = await modulesOf("commands/main.ts");
+  const others = ["sandbox/container/", "sandbox/listing/", "sandbox/explain/", "commands/all.ts"]
+    .map((path) => new URL(path, PROJECT).href);
+  assertEquals(
+    modules.filter(({ specifier }) => others.some((other) => specifier.startsWith(other))),
+    [],
+  );
+});
+
 Deno.test("mod.ts imports nothing outside the project, and nothing through an import map", async () => {
   const modules = await modulesOf("mod.ts");
   assertEquals(outside(modules, ["mod.ts", "sandbox/", "ffi/"]), []);

@@ -64,7 +64,7 @@ async function main(args: string[]): Promise<void> {
         directory,
         empty: command("deno run empty.js", [...DENO, `${directory}/empty.js`]),
         bundled,
-        sources,
+        sources: [...DENO, "--allow-ffi", `${project}commands/all.ts`],
       }),
     ];
     const contestants = new Set(

@@ -130,7 +130,7 @@ export function toolGroups(
 /** What `denspace emit` makes of the command line. */
 function emitted(directory: string): string {
   const file = `${directory}/box`;
-  const main = [...DENO, "--allow-ffi", `${project}commands/main.ts`];
+  const main = [...DENO, "--allow-ffi", `${project}commands/all.ts`];
   succeed(...main as [string], "emit", "-o", file, "unshare", ...UNSHARE);
   return file;
 }
