@@ -58,7 +58,7 @@ export async function run(commands: Commands): Promise<never> {
 }
 
 /** Calls a command; whether it did what it should. If not, it has said why. */
-export async function callCommand(
+async function callCommand(
   command: Command,
   argv: readonly string[],
   context: Context,

@@ -234,6 +234,16 @@ export function call<N extends Fallible>(
   return result;
 }
 
+/** What can be found out, or nothing where the kernel does not let us. */
+export function optional<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
+}
+
 /** The environment as this process was given it: a `char **`. */
 export function environ(): Deno.PointerValue {
   return new Deno.UnsafePointerView(address("environ")).getPointer();

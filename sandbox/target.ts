@@ -7,6 +7,7 @@ import { EINVAL, ENOENT } from "../ffi/constants/errno.ts";
 import { SyscallError } from "../ffi/errno.ts";
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
+import { optional } from "../ffi/libc.ts";
 import { statx } from "../ffi/stat.ts";
 import { type NamespaceName, NAMESPACES } from "./namespaces.ts";
 
@@ -145,10 +146,5 @@ function contents(path: string, step?: string): string {
 
 /** What is in a file, if it can be read. */
 function read(path: string): string | undefined {
-  try {
-    return decode(readFile(path));
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
+  return optional(() => decode(readFile(path)));
 }

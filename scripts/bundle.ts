@@ -1,5 +1,5 @@
 /**
- * Makes `dist/denspace.js`, and the files beside it that it loads one of.
+ * Makes `dist/denspace.js`, and the files beside it of which it executes one.
  *
  *     deno task bundle [FILE]
  *

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { dirname, fromFileUrl, join } from "../scripts/std.ts";
+import { assertEquals, dirname, fromFileUrl, join } from "../scripts/std.ts";
 
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -221,4 +221,20 @@ export function processWith(cmdline: string): number | undefined {
     }
   }
   return undefined;
+}
+
+/** Runs a script with some options in a root of its own; what it writes, without errors. */
+export async function inRoot(
+  account: Account,
+  options: readonly string[],
+  script: string,
+): Promise<string> {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  const { code, stdout, stderr } = await run(
+    ["--rootfs", root, ...options, "--", "sh", "-c", script],
+    { as: account },
+  );
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  return stdout;
 }

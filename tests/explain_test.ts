@@ -4,6 +4,7 @@
  */
 import type { ExplainedCall, Explanation } from "../sandbox/explain.ts";
 import { assert, assertEquals, fromFileUrl } from "../scripts/std.ts";
+import { startTarget } from "./target.ts";
 
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 const TIMEOUT = 60_000;
@@ -224,29 +225,6 @@ function copies(): [deno: string, project: string] {
     copied = [`${directory}/deno`, directory];
   }
   return copied;
-}
-
-/** Starts a process in namespaces of its own. */
-async function startTarget(): Promise<{ pid: number } & AsyncDisposable> {
-  const child = new Deno.Command(find("unshare")!, {
-    args: ["-UrmuinpCf", "--kill-child", "sleep", "300"],
-    stdin: "null",
-    stdout: "null",
-  }).spawn();
-  const dispose = async (): Promise<void> => {
-    child.kill("SIGKILL");
-    await child.status;
-  };
-  for (const end = Date.now() + TIMEOUT; Date.now() < end;) {
-    const file = `/proc/${child.pid}/task/${child.pid}/children`;
-    const pid = Number(Deno.readTextFileSync(file));
-    if (pid > 0 && Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n") {
-      return { pid, [Symbol.asyncDispose]: dispose };
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  await dispose();
-  throw new Error("the target does not start");
 }
 
 /** The calls that each process makes, by its id; the first one's is 0. */

@@ -13,6 +13,7 @@ import { isControl, type Plan, type Step } from "../ffi/plan/step.ts";
 import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Nsenter, nsenterPlan } from "../sandbox/nsenter.ts";
 import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
+import { startTarget } from "./target.ts";
 
 /** A command line whose system calls fail. */
 interface Line {
@@ -440,29 +441,6 @@ function processesOf(directory: string): number[] {
       return false; // it has ended
     }
   });
-}
-
-/** Starts a process in namespaces of its own. */
-async function startTarget(): Promise<{ pid: number } & AsyncDisposable> {
-  const child = new Deno.Command("unshare", {
-    args: ["-UrmuinpCf", "--kill-child", "sleep", "300"],
-    stdin: "null",
-    stdout: "null",
-  }).spawn();
-  const dispose = async (): Promise<void> => {
-    kill(child.pid);
-    await child.status;
-  };
-  for (const end = Date.now() + TIMEOUT; Date.now() < end;) {
-    const file = `/proc/${child.pid}/task/${child.pid}/children`;
-    const pid = Number(Deno.readTextFileSync(file));
-    if (pid > 0 && Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n") {
-      return { pid, [Symbol.asyncDispose]: dispose };
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  await dispose();
-  throw new Error("the target does not start");
 }
 
 function kill(pid: number): void {

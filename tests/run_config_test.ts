@@ -6,8 +6,8 @@ import { layerName, layerPlace, machineLayers } from "../sandbox/container/layer
 import { ConfigError, supportedConfig } from "../sandbox/container/supported.ts";
 import type { Config } from "../sandbox/container/oci.ts";
 import {
-  type Account,
   denspaceRun,
+  inRoot,
   makeRoot,
   output,
   processWith,
@@ -154,22 +154,6 @@ Deno.test("a layer's directory tells where it belongs", () => {
     assert(!layerName(place).includes("/"));
   }
 });
-
-/** Runs a script with some options in a root; what it writes, without errors. */
-async function inRoot(
-  account: Account,
-  options: readonly string[],
-  script: string,
-): Promise<string> {
-  using directory = scratch();
-  const root = makeRoot(`${directory.path}/root`);
-  const { code, stdout, stderr } = await run(
-    ["--rootfs", root, ...options, "--", "sh", "-c", script],
-    { as: account },
-  );
-  assertEquals({ code, stderr }, { code: 0, stderr: "" });
-  return stdout;
-}
 
 test("--print-config and --config are the only road: one gives what the other runs", async (account) => {
   using directory = scratch();

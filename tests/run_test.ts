@@ -1,8 +1,8 @@
 /** `denspace run`: what a container is, from inside and from outside. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../scripts/std.ts";
 import {
-  type Account,
   denspaceRun,
+  inRoot,
   makeRoot,
   output,
   processWith,
@@ -12,22 +12,6 @@ import {
   test,
   until,
 } from "./container.ts";
-
-/** Runs a script in a container with a root of its own. */
-async function inRoot(
-  account: Account,
-  options: readonly string[],
-  script: string,
-): Promise<string> {
-  using directory = scratch();
-  const root = makeRoot(`${directory.path}/root`);
-  const { code, stdout, stderr } = await run(
-    ["--rootfs", root, ...options, "--", "sh", "-c", script],
-    { as: account },
-  );
-  assertEquals({ code, stderr }, { code: 0, stderr: "" });
-  return stdout;
-}
 
 test("the host name stays inside", async (account) => {
   const before = Deno.hostname();

@@ -104,7 +104,7 @@ function count({ children }: Assumed): number {
 }
 
 /** A process id as a person knows it. */
-export function pidLabel({ name }: Assumed): string {
+function pidLabel({ name }: Assumed): string {
   return `pid of ${name}`;
 }
 

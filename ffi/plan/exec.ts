@@ -10,7 +10,7 @@ import { RLIMIT_NOFILE } from "../constants/resource.ts";
 import { SIG_DFL, SIGNALS } from "../constants/signal.ts";
 import { SyscallError } from "../errno.ts";
 import { readFile } from "../file.ts";
-import { call, environ } from "../libc.ts";
+import { call, environ, optional } from "../libc.ts";
 import { type Limit, prlimit } from "../resource.ts";
 import { signal } from "../signal.ts";
 import { getppid, readlink } from "../unistd.ts";
@@ -110,14 +110,4 @@ function parentOf(pid: number): number {
   const stat = optional(() => decode(readFile(`/proc/${pid}/stat`))) ?? "";
   // pid (name) state ppid: a name may hold anything, so count from its end
   return Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2] ?? 0);
-}
-
-/** What can be found out, or nothing where the kernel does not let us. */
-function optional<T>(find: () => T): T | undefined {
-  try {
-    return find();
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
 }

@@ -60,7 +60,7 @@ export function print(plan: Plan, argv: readonly string[] = [plan.name]): string
 }
 
 /** A system call as strace(1) shows it, after it has been answered. */
-export function printCall(call: Call<unknown>, answer: Answer<unknown>): string {
+function printCall(call: Call<unknown>, answer: Answer<unknown>): string {
   return `${call.name}(${printArguments(call, answer).join(", ")})`;
 }
 

@@ -5,8 +5,8 @@
  * @module
  */
 import { decode } from "../../ffi/bytes.ts";
-import { SyscallError } from "../../ffi/errno.ts";
 import { readFile } from "../../ffi/file.ts";
+import { optional } from "../../ffi/libc.ts";
 import { unescapeField } from "../mountinfo.ts";
 
 /** A hierarchy, as far as this process can see it. */
@@ -26,12 +26,7 @@ export type Reader = (path: string) => string | undefined;
 
 /** Reads the files of this machine. */
 export function readSmallFile(path: string): string | undefined {
-  try {
-    return decode(readFile(path));
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
+  return optional(() => decode(readFile(path)));
 }
 
 /** The hierarchies that are mounted. */

@@ -15,7 +15,6 @@
 import { decode, encode } from "../../ffi/bytes.ts";
 import { EINVAL } from "../../ffi/constants/errno.ts";
 import { readdir } from "../../ffi/dirent.ts";
-import { SyscallError } from "../../ffi/errno.ts";
 import {
   F_ADD_SEALS,
   F_GET_SEALS,
@@ -29,6 +28,7 @@ import {
   open,
 } from "../../ffi/fcntl.ts";
 import { readFile } from "../../ffi/file.ts";
+import { optional } from "../../ffi/libc.ts";
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_NOEXEC_SEAL } from "../../ffi/mman.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import { type Cell, ERRNO } from "../../ffi/plan/step.ts";
@@ -125,14 +125,4 @@ function parse(bytes: Uint8Array): Description | undefined {
   const program = bytes.subarray(end + 1);
   if (program.length !== (filter?.size ?? 0)) return undefined;
   return { ...rest, filter: filter && { flags: filter.flags, program } };
-}
-
-/** What can be found out, or nothing: descriptors come and go. */
-function optional<T>(find: () => T): T | undefined {
-  try {
-    return find();
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
 }

@@ -6,7 +6,7 @@
  */
 import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
 import { readdir } from "../../ffi/dirent.ts";
-import { SyscallError } from "../../ffi/errno.ts";
+import { optional } from "../../ffi/libc.ts";
 import { type Stat, statx } from "../../ffi/stat.ts";
 import { lgetxattr } from "../../ffi/xattr.ts";
 import { layerPlace } from "./layers.ts";
@@ -72,12 +72,7 @@ function* missing(lower: string, names: readonly string[], place: string): Gener
 }
 
 function find(path: string): Stat | undefined {
-  try {
-    return statx(path, AT_SYMLINK_NOFOLLOW);
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
+  return optional(() => statx(path, AT_SYMLINK_NOFOLLOW));
 }
 
 function isDirectory({ mode }: Stat): boolean {

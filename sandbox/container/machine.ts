@@ -9,6 +9,7 @@ import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
 import { readdir } from "../../ffi/dirent.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { readFile } from "../../ffi/file.ts";
+import { optional } from "../../ffi/libc.ts";
 import { statx } from "../../ffi/stat.ts";
 import { getegid, geteuid, readlink } from "../../ffi/unistd.ts";
 import { findHierarchies, type Hierarchy } from "../cgroup/hierarchies.ts";
@@ -50,13 +51,10 @@ const [S_IFMT, S_IFDIR, S_IFREG, S_IFLNK] = [0o170000, 0o040000, 0o100000, 0o120
 const KINDS = new Map([[S_IFDIR, "directory"], [S_IFREG, "file"], [S_IFLNK, "link"]]);
 
 function stat(path: string): ReturnType<Files["stat"]> {
-  try {
+  return optional(() => {
     const { mode, uid, gid } = statx(path, AT_SYMLINK_NOFOLLOW);
     return { kind: KINDS.get(mode & S_IFMT) ?? "other", mode: mode & ~S_IFMT, uid, gid };
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
+  });
 }
 
 function list(path: string): string[] {

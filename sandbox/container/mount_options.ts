@@ -105,7 +105,7 @@ function change(
 }
 
 /** An option of a file system, as fsconfig(2) takes it. */
-export function parseData(option: string): FilesystemOption {
+function parseData(option: string): FilesystemOption {
   const at = option.indexOf("=");
   return at < 0 ? [option] : [option.slice(0, at), option.slice(at + 1)];
 }

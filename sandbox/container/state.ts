@@ -20,9 +20,9 @@ import {
 import { cstring } from "../../ffi/arguments.ts";
 import { decode, encode } from "../../ffi/bytes.ts";
 import { readdir } from "../../ffi/dirent.ts";
-import { SyscallError } from "../../ffi/errno.ts";
 import { open } from "../../ffi/fcntl.ts";
 import { readFile } from "../../ffi/file.ts";
+import { optional } from "../../ffi/libc.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Note } from "../../ffi/plan/step.ts";
 import { statx } from "../../ffi/stat.ts";
@@ -154,14 +154,5 @@ function parse(text: string): Left | undefined {
     return { cgroups, links, table, network };
   } catch {
     return undefined;
-  }
-}
-
-function optional<T>(find: () => T): T | undefined {
-  try {
-    return find();
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
   }
 }

@@ -8,12 +8,13 @@ import { NS_GET_USERNS, SIOCGSKNS } from "../../ffi/constants/nsfs.ts";
 import { PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_GET_SECCOMP } from "../../ffi/constants/prctl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { ioctl } from "../../ffi/ioctl.ts";
+import { optional } from "../../ffi/libc.ts";
 import { assuming, forked, opened, processOf } from "../../ffi/plan/assume.ts";
 import type { Answer, Call } from "../../ffi/plan/walk.ts";
 import { syscall } from "../../ffi/syscall.ts";
 import { close } from "../../ffi/unistd.ts";
 import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
-import { attempt, learn, type Namespace, namespaceAt, ownerOf, text, withFile } from "./host.ts";
+import { learn, type Namespace, namespaceAt, ownerOf, text, withFile } from "./host.ts";
 import { FILES } from "./files.ts";
 import { parseMap } from "./needs.ts";
 import { DONE, failed, type Predict } from "./predict.ts";
@@ -126,7 +127,7 @@ const PROCESSES: Readonly<Partial<Record<string, Predict>>> = {
   pidfd_getfd: ({ process: { state } }, fd, other) => {
     const { pid } = descriptor(state, fd!) as Open;
     const real = `/proc/${pid}/fd/${other}`;
-    if (attempt(() => text(`/proc/${pid}/fdinfo/${other}`)) === undefined) return failed(EBADF);
+    if (optional(() => text(`/proc/${pid}/fdinfo/${other}`)) === undefined) return failed(EBADF);
     return { result: opened(state, { real, pid } as Open) };
   },
   ioctl: ({ process: { state } }, fd, request) => {

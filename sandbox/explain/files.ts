@@ -5,12 +5,13 @@
  */
 import { ENOENT } from "../../ffi/constants/errno.ts";
 import { AT_FDCWD as HERE, O_ACCMODE, O_CREAT, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { optional } from "../../ffi/libc.ts";
 import { assuming, opened, processOf } from "../../ffi/plan/assume.ts";
 import type { Answer, Call } from "../../ffi/plan/walk.ts";
 import { pidfdOpen } from "../../ffi/pidfd.ts";
 import { fstat, type Stat, statx } from "../../ffi/stat.ts";
 import { close, read } from "../../ffi/unistd.ts";
-import { attempt, withFile } from "./host.ts";
+import { withFile } from "./host.ts";
 import { executable, type Found, type Looker, lookUp, readable } from "./lookup.ts";
 import { DONE, failed, type Predict } from "./predict.ts";
 import { capable, descriptor, inside, type Open, type State } from "./state.ts";
@@ -66,7 +67,7 @@ export const FILES: Readonly<Partial<Record<string, Predict>>> = {
     const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
     if (real === undefined || ((statOf(open)?.mode ?? 0) & S_IFMT) !== S_IFREG) return undefined;
     const bytes = new Uint8Array(Math.min(Number(size), 4096));
-    const length = attempt(() => withFile(real, (fd) => read(fd, bytes))) ?? 0;
+    const length = optional(() => withFile(real, (fd) => read(fd, bytes))) ?? 0;
     bytes.subarray(0, length).forEach((byte, i) =>
       memory.store(buffer! + BigInt(i), 1, { value: BigInt(byte) })
     );
@@ -236,9 +237,9 @@ function strings(memory: Call<State>["process"]["memory"], array: bigint): strin
 
 /** What an open file is. */
 export function statOf({ real, pid }: Open): Stat | undefined {
-  if (real !== undefined) return attempt(() => statx(real));
+  if (real !== undefined) return optional(() => statx(real));
   if (pid === undefined) return undefined;
-  return attempt(() => {
+  return optional(() => {
     const fd = pidfdOpen(pid);
     try {
       return fstat(fd);

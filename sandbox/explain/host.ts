@@ -4,9 +4,9 @@
  * @module
  */
 import { decode } from "../../ffi/bytes.ts";
-import { SyscallError } from "../../ffi/errno.ts";
 import { fcntl, O_CLOEXEC, O_RDONLY, open } from "../../ffi/fcntl.ts";
 import { readFile } from "../../ffi/file.ts";
+import { optional } from "../../ffi/libc.ts";
 import {
   ioctl,
   NS_GET_NSTYPE,
@@ -83,7 +83,7 @@ export function self(): Self {
 function inheritable(): number[] {
   const [F_GETFD, FD_CLOEXEC, LAST] = [1, 1, 1024];
   return Array.from({ length: LAST }, (_, fd) => fd)
-    .filter((fd) => attempt(() => (fcntl(fd, F_GETFD) & FD_CLOEXEC) === 0) ?? false);
+    .filter((fd) => optional(() => (fcntl(fd, F_GETFD) & FD_CLOEXEC) === 0) ?? false);
 }
 
 /** The number of the last capability that this kernel has. */
@@ -107,12 +107,12 @@ export function namespaceAt(
 ):
   | { readonly flag: number; readonly namespace: Namespace; readonly user: UserNamespace }
   | undefined {
-  return attempt(() =>
+  return optional(() =>
     withFile(path, (fd) => {
       const flag = ioctl(fd, NS_GET_NSTYPE);
       const inode = fstat(fd).ino;
       const isUser = flag === NAMESPACES.user.flag;
-      const user = isUser ? userNamespace(fd, own) : attempt(() => {
+      const user = isUser ? userNamespace(fd, own) : optional(() => {
         const owner = ioctl(fd, NS_GET_USERNS);
         try {
           return userNamespace(owner, own);
@@ -133,7 +133,7 @@ function unseen(own: UserNamespace): UserNamespace {
 /** The user namespace that a descriptor stands for. */
 function userNamespace(fd: number, own: UserNamespace): UserNamespace {
   const { ino } = fstat(fd);
-  const here = attempt(() => withFile("/proc/self/ns/user", (self) => fstat(self).ino));
+  const here = optional(() => withFile("/proc/self/ns/user", (self) => fstat(self).ino));
   if (ino === here) return own;
   let met = MET.get(own);
   if (!met) MET.set(own, met = new Map());
@@ -185,7 +185,7 @@ export function learn(user: UserNamespace, pid: number): void {
 
 /** The owner of a process's directory in /proc. */
 export function ownerOf(pid: number): { uid: number; gid: number } | undefined {
-  return attempt(() => withFile(`/proc/${pid}`, (fd) => fstat(fd)));
+  return optional(() => withFile(`/proc/${pid}`, (fd) => fstat(fd)));
 }
 
 /** Whether parts of the proc that is mounted here are hidden by other mounts: then no other is allowed inside. */
@@ -206,7 +206,7 @@ export function isChrooted(): boolean {
 
 /** The text of a file; nothing if it can't be read. */
 export function text(path: string): string | undefined {
-  return attempt(() => decode(readFile(path)));
+  return optional(() => decode(readFile(path)));
 }
 
 /** Opens a file for a moment. */
@@ -216,15 +216,5 @@ export function withFile<T>(path: string, use: (fd: number) => T): T {
     return use(fd);
   } finally {
     close(fd);
-  }
-}
-
-/** What can be found out; nothing where the kernel refuses it. */
-export function attempt<T>(find: () => T): T | undefined {
-  try {
-    return find();
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
   }
 }

@@ -14,9 +14,10 @@ import {
 } from "../../ffi/constants/errno.ts";
 import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
+import { optional } from "../../ffi/libc.ts";
 import { read, readlink } from "../../ffi/unistd.ts";
 import { type Stat, statx } from "../../ffi/stat.ts";
-import { attempt, withFile } from "./host.ts";
+import { withFile } from "./host.ts";
 
 /** Who looks, and from where. */
 export interface Looker {
@@ -89,7 +90,7 @@ export function executable(path: string, looker: Looker): number {
   if ((mode & S_IFMT) !== S_IFREG) return EACCES;
   // Who overrides permissions must find one that lets somebody execute it.
   if (!permits(found.stat, EXECUTE, looker) || (mode & 0o111) === 0) return EACCES;
-  const start = attempt(() =>
+  const start = optional(() =>
     withFile(found.path, (fd) => {
       const bytes = new Uint8Array(256);
       return new TextDecoder("latin1").decode(bytes.subarray(0, read(fd, bytes)));
@@ -116,6 +117,6 @@ function permits({ mode, uid, gid }: Stat, bit: number, looker: Looker): boolean
 
 /** The working directory of this process, as a path; `""` is the root. */
 export function currentDirectory(): string | undefined {
-  const path = attempt(() => readlink("/proc/self/cwd"));
+  const path = optional(() => readlink("/proc/self/cwd"));
   return path === "/" ? "" : path;
 }

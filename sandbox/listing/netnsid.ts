@@ -4,6 +4,7 @@
  * @module
  */
 import { SyscallError } from "../../ffi/errno.ts";
+import { optional } from "../../ffi/libc.ts";
 import { getNamespaceId, namespaceIdIn } from "../../ffi/netlink.ts";
 import {
   AF_NETLINK,
@@ -42,13 +43,10 @@ export function openNetnsIds(): NetnsIds {
 
 function ask(fd: number, namespace: number): number | "unassigned" | undefined {
   const answer = new Uint8Array(256);
-  try {
+  return optional(() => {
     send(fd, getNamespaceId(namespace).bytes);
     const id = namespaceIdIn(answer.subarray(0, recv(fd, answer)));
     if (id === undefined || id < NETNSA_NSID_NOT_ASSIGNED) return undefined;
     return id === NETNSA_NSID_NOT_ASSIGNED ? "unassigned" : id;
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
+  });
 }

@@ -56,7 +56,7 @@ function isPort(port: number): boolean {
 }
 
 /** What nft is told. */
-export function natRules({ table, address, link, masquerade, published }: Nat): string {
+function natRules({ table, address, link, masquerade, published }: Nat): string {
   const to = formatAddress(address);
   const lead = published.map(({ protocol, port, inside }) =>
     `fib daddr type local ip daddr != 127.0.0.0/8 ${protocol} dport ${port} dnat to ${to}:${inside};`

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { AT_FDCWD, type Builder, getegid, geteuid, O_CLOEXEC, O_WRONLY } from "../../mod.ts";
 import { fromFileUrl } from "../std.ts";
 
 /** The directory of the project. */
@@ -70,4 +71,16 @@ export function read(path: string): string | undefined {
   } catch {
     return undefined; // It has ended.
   }
+}
+
+/** Makes us root of a new user namespace. */
+export function mapRoot(p: Builder): void {
+  const write = (path: string, text: string): void => {
+    const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0]);
+    p.call("write", [fd, text, text.length]);
+    p.call("close", [fd]);
+  };
+  write("/proc/self/uid_map", `0 ${geteuid()} 1`);
+  write("/proc/self/setgroups", "deny");
+  write("/proc/self/gid_map", `0 ${getegid()} 1`);
 }

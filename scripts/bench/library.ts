@@ -5,7 +5,6 @@
  * @module
  */
 import {
-  AT_FDCWD,
   clone,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -15,18 +14,14 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
   environment,
-  getegid,
-  geteuid,
   MS_PRIVATE,
   MS_REC,
-  O_CLOEXEC,
-  O_WRONLY,
   type Plan,
   plan,
   type ProgramOptions,
   spawn,
 } from "../../mod.ts";
-import { type Contestant, exists, type Group } from "./contestant.ts";
+import { type Contestant, exists, type Group, mapRoot } from "./contestant.ts";
 
 const TRUE = "/bin/true";
 const FLAGS = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
@@ -99,14 +94,7 @@ export function libraryGroups(
 /** The plan whose system calls loop.c makes. */
 function handMade(): Plan {
   return plan("clone", (p) => {
-    const write = (path: string, text: string): void => {
-      const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0]);
-      p.call("write", [fd, text, text.length]);
-      p.call("close", [fd]);
-    };
-    write("/proc/self/uid_map", `0 ${geteuid()} 1`);
-    write("/proc/self/setgroups", "deny");
-    write("/proc/self/gid_map", `0 ${getegid()} 1`);
+    mapRoot(p);
     p.call("mount", ["none", "/", 0, MS_REC | MS_PRIVATE, 0]);
     p.call("execve", [TRUE, { list: [TRUE] }, environment(p)]);
     p.call("exit_group", [127]);

@@ -6,26 +6,21 @@
  */
 import {
   argument,
-  AT_FDCWD,
   clone,
   CLONE_NEWNS,
   CLONE_NEWPID,
   CLONE_NEWUSER,
   environment,
   execvp,
-  getegid,
-  geteuid,
   MS_NODEV,
   MS_NOEXEC,
   MS_NOSUID,
   MS_PRIVATE,
   MS_REC,
-  O_CLOEXEC,
-  O_WRONLY,
   plan,
 } from "../../mod.ts";
 import { compile, CompileError } from "../compile.ts";
-import { command, exists, type Group, project, succeed } from "./contestant.ts";
+import { command, exists, type Group, mapRoot, project, succeed } from "./contestant.ts";
 import { copyExecutable, CROWD, type Waiter } from "./waiter.ts";
 
 /** What starts a script. */
@@ -38,14 +33,7 @@ export const NSENTER: readonly string[] = ["--preserve-credentials", "-U", "-m",
 /** What `unshare -Urpf --mount-proc true` does, with clone(2) from this process. */
 function clones(): void {
   const child = plan("clone", (p) => {
-    const write = (path: string, text: string): void => {
-      const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0]);
-      p.call("write", [fd, text, text.length]);
-      p.call("close", [fd]);
-    };
-    write("/proc/self/uid_map", `0 ${geteuid()} 1`);
-    write("/proc/self/setgroups", "deny");
-    write("/proc/self/gid_map", `0 ${getegid()} 1`);
+    mapRoot(p);
     p.call("mount", ["none", "/", 0, MS_REC | MS_PRIVATE, 0]);
     p.call("mount", ["proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, 0]);
     execvp(p, "true", argument(p, 0), environment(p));
