@@ -229,8 +229,7 @@ function subordinates(file: string, own: number): IdMapping[] {
     ];
   } catch (error) {
     if (error instanceof RangeError) throw new ArgumentError(error.message);
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(error.syscall, error.errno, { step: `could not open '${file}'` });
+    throw error;
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { AT_SYMLINK_NOFOLLOW } from "../ffi/constants/fcntl.ts";
 import { SyscallError } from "../ffi/errno.ts";
+import { described } from "../ffi/libc.ts";
 import { statx } from "../ffi/stat.ts";
 import { readlink, symlink } from "../ffi/unistd.ts";
 import { LINKED } from "./cli.ts";
@@ -52,12 +53,7 @@ export function main(argv: readonly string[]): void {
 }
 
 function makeLink(program: string, path: string): void {
-  try {
-    symlink(program, path);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(error.syscall, error.errno, { path, step: `cannot make ${path}` });
-  }
+  described({ path, step: `cannot make ${path}` }, () => symlink(program, path));
 }
 
 /** Whether there is nothing of that name; a link to this program may stay. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { SyscallError } from "../ffi/errno.ts";
 import { exec } from "../ffi/plan/exec.ts";
 import { groupId, userId } from "../ffi/pwd.ts";
 import { getegid, geteuid } from "../ffi/unistd.ts";
@@ -441,8 +440,7 @@ function subordinates(file: string): { start: number; count: number } {
     return subordinateIds(file, geteuid());
   } catch (error) {
     if (error instanceof RangeError) throw new ArgumentError(error.message);
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(error.syscall, error.errno, { step: `could not open '${file}'` });
+    throw error;
   }
 }
 

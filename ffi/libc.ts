@@ -244,6 +244,16 @@ export function optional<T>(find: () => T): T | undefined {
   }
 }
 
+/** What is found out; where the kernel does not let us, the error says this of it. */
+export function described<T>(details: FailureDetails, find: () => T): T {
+  try {
+    return find();
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.syscall, error.errno, details);
+  }
+}
+
 /** The environment as this process was given it: a `char **`. */
 export function environ(): Deno.PointerValue {
   return new Deno.UnsafePointerView(address("environ")).getPointer();

@@ -6,6 +6,7 @@
  */
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
+import { described } from "../ffi/libc.ts";
 import { userName } from "../ffi/pwd.ts";
 
 /** Ids that are mapped one to one, in the same order. */
@@ -54,7 +55,8 @@ function id(text: string): number {
 export function subordinateIds(file: string, uid: number): { start: number; count: number } {
   const name = userName(uid);
   if (name === undefined) throw new RangeError(`you (user ${uid}) don't exist.`);
-  for (const line of decode(readFile(file)).split("\n")) {
+  const text = described({ step: `could not open '${file}'` }, () => decode(readFile(file)));
+  for (const line of text.split("\n")) {
     const [, owner, start, count] = /^([^:]*):([^:]*):(.*)$/.exec(line) ?? [];
     if (owner === undefined || owner !== name && (Number.parseInt(owner) || 0) !== uid) continue;
     return { start: subordinate(start!), count: subordinate(count!) };

@@ -7,7 +7,7 @@ import { EINVAL, ENOENT } from "../ffi/constants/errno.ts";
 import { SyscallError } from "../ffi/errno.ts";
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
-import { optional } from "../ffi/libc.ts";
+import { described, optional } from "../ffi/libc.ts";
 import { statx } from "../ffi/stat.ts";
 import { type NamespaceName, NAMESPACES } from "./namespaces.ts";
 
@@ -107,7 +107,7 @@ export function securityContextOf(pid: number): string {
 
 /** The release of the kernel, such as 6.18.44. */
 export function kernelRelease(): string {
-  return contents("/proc/sys/kernel/osrelease").trimEnd();
+  return decode(readFile("/proc/sys/kernel/osrelease")).trimEnd();
 }
 
 function file(pid: number | "self", name: NamespaceName): string {
@@ -116,12 +116,7 @@ function file(pid: number | "self", name: NamespaceName): string {
 
 /** The inode of a namespace is what tells it from others. */
 function inode(path: string): bigint {
-  try {
-    return statx(path).ino;
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(error.syscall, error.errno, { path, step: `stat of ${path} failed` });
-  }
+  return described({ path, step: `stat of ${path} failed` }, () => statx(path).ino);
 }
 
 function exists(path: string): boolean {
@@ -135,13 +130,8 @@ function exists(path: string): boolean {
 }
 
 /** What is in a file; `step` is said when it can't be read. */
-function contents(path: string, step?: string): string {
-  try {
-    return decode(readFile(path));
-  } catch (error) {
-    if (!(error instanceof SyscallError) || step === undefined) throw error;
-    throw new SyscallError(error.syscall, error.errno, { path, step });
-  }
+function contents(path: string, step: string): string {
+  return described({ path, step }, () => decode(readFile(path)));
 }
 
 /** What is in a file, if it can be read. */

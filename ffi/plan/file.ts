@@ -4,7 +4,7 @@
  * @module
  */
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY, open } from "../fcntl.ts";
-import { SyscallError } from "../errno.ts";
+import { described } from "../libc.ts";
 import { close, getpid, rename, unlink, write } from "../unistd.ts";
 import type { Architecture } from "./arch.ts";
 import { elf } from "./elf.ts";
@@ -54,10 +54,5 @@ export function emit(plan: Plan, path: string, arch: Architecture = host()): voi
 
 /** Creates a file for what is to be another one, of which an error speaks. */
 function create(draft: string, path: string): number {
-  try {
-    return open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o777);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(error.syscall, error.errno, { path });
-  }
+  return described({ path }, () => open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o777));
 }

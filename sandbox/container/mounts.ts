@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { SyscallError } from "../../ffi/errno.ts";
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
 import {
   MOUNT_ATTR_IDMAP,
@@ -13,6 +12,7 @@ import {
   MS_PRIVATE,
   MS_REC,
 } from "../../ffi/constants/mount.ts";
+import { described } from "../../ffi/libc.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { statx } from "../../ffi/stat.ts";
@@ -81,13 +81,9 @@ export function mountSpec(mount: Mount, ids?: IdRanges): MountSpec {
 
 function kindOf(path: string, destination: string): PlaceKind {
   const [S_IFMT, S_IFDIR] = [0o170000, 0o040000];
-  try {
-    return (statx(path).mode & S_IFMT) === S_IFDIR ? "directory" : "file";
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    const step = `cannot mount ${path} on ${destination}`;
-    throw new SyscallError(error.syscall, error.errno, { path, step });
-  }
+  const step = `cannot mount ${path} on ${destination}`;
+  const { mode } = described({ path, step }, () => statx(path));
+  return (mode & S_IFMT) === S_IFDIR ? "directory" : "file";
 }
 
 /** A range of ids, as the specification has it. */
