@@ -38,6 +38,16 @@ export function ulong(name: string, value: number): number {
 }
 
 /**
+ * An unsigned 64-bit number, such as a set of capabilities or of signals.
+ *
+ * @throws {RangeError} when it does not fit
+ */
+export function u64(name: string, value: bigint): bigint {
+  if (value === BigInt.asUintN(64, value)) return value;
+  throw new RangeError(`${name} must be an unsigned 64-bit number, not ${value}`);
+}
+
+/**
  * Flags: an unsigned 32-bit number as the `int` of the same bits, since bit 31
  * is a flag as well (`MS_NOUSER`, `CLONE_IO`).
  */

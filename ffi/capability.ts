@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { int } from "./arguments.ts";
+import { int, u64 } from "./arguments.ts";
 import {
   CAPABILITIES,
   type CapabilityName,
@@ -72,10 +72,7 @@ export function capget(pid: number = 0): CapabilitySets {
 export function capset({ effective, permitted, inheritable }: CapabilitySets): void {
   const data = new Uint32Array(6);
   Object.entries({ effective, permitted, inheritable }).forEach(([name, set], i) => {
-    if (set !== BigInt.asUintN(64, set)) {
-      throw new RangeError(`${name} must be an unsigned 64-bit number, not ${set}`);
-    }
-    data[i] = Number(set & 0xffff_ffffn);
+    data[i] = Number(u64(name, set) & 0xffff_ffffn);
     data[i + 3] = Number(set >> 32n);
   });
   syscall("capset", [header(0), new Uint8Array(data.buffer)]);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { int, ulong } from "./arguments.ts";
+import { int, u64, ulong } from "./arguments.ts";
 import { call } from "./libc.ts";
 
 export * from "./constants/prctl.ts";
@@ -49,9 +49,5 @@ export function prctl(
 }
 
 function argument(name: string, value: number | bigint): bigint {
-  if (typeof value !== "bigint") return BigInt(ulong(name, value));
-  if (value !== BigInt.asUintN(64, value)) {
-    throw new RangeError(`${name} must be an unsigned 64-bit number, not ${value}`);
-  }
-  return value;
+  return typeof value === "bigint" ? u64(name, value) : BigInt(ulong(name, value));
 }

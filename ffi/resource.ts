@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { int } from "./arguments.ts";
+import { int, u64 } from "./arguments.ts";
 import { call } from "./libc.ts";
 
 export * from "./constants/resource.ts";
@@ -41,18 +41,8 @@ export interface Limit {
  * ```
  */
 export function prlimit(pid: number, resource: number, limit?: Limit): Limit {
-  const set = limit
-    ? new BigUint64Array([rlim("soft", limit.soft), rlim("hard", limit.hard)])
-    : null;
+  const set = limit ? new BigUint64Array([u64("soft", limit.soft), u64("hard", limit.hard)]) : null;
   const old = new BigUint64Array(2);
   call("prlimit", [int("pid", pid), int("resource", resource), set, old]);
   return { soft: old[0]!, hard: old[1]! };
-}
-
-/** An `rlim_t`. */
-function rlim(name: string, value: bigint): bigint {
-  if (value !== BigInt.asUintN(64, value)) {
-    throw new RangeError(`${name} must be an unsigned 64-bit number, not ${value}`);
-  }
-  return value;
 }

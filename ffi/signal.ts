@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { int } from "./arguments.ts";
+import { int, u64 } from "./arguments.ts";
 import { SIG_DFL, SIG_IGN, type SignalName, SIGNALS } from "./constants/signal.ts";
 import { call } from "./libc.ts";
 
@@ -91,9 +91,6 @@ export function signal(signal: number | SignalName, disposition: number): void {
  * ```
  */
 export function sigmask(how: number, set: bigint | null): bigint {
-  if (set !== null && set !== BigInt.asUintN(64, set)) {
-    throw new RangeError(`set must be an unsigned 64-bit number, not ${set}`);
-  }
   // A sigset_t of glibc has 128 bytes, the kernel's has 8.
   const old = new BigUint64Array(128 / 8);
   call("sigprocmask", [int("how", how), set === null ? null : sigset(set), old]);
@@ -102,7 +99,7 @@ export function sigmask(how: number, set: bigint | null): bigint {
 
 function sigset(set: bigint): BigUint64Array<ArrayBuffer> {
   const words = new BigUint64Array(128 / 8);
-  words[0] = set;
+  words[0] = u64("set", set);
   return words;
 }
 

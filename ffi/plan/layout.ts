@@ -52,9 +52,6 @@ export const AT = {
   args: 48,
 } as const;
 
-/** Where the message of a step lies within it. */
-export const MESSAGE_OFFSET: number = AT.message;
-
 /** An interpreter loads six arguments, whatever the number that a step has. */
 const MAX_ARGS = 6;
 

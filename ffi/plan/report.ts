@@ -7,7 +7,7 @@
 import { encode } from "../bytes.ts";
 import { ENOSYS, ERROR_TEXTS } from "../constants/errno.ts";
 import { plan } from "./builder.ts";
-import { MESSAGE_OFFSET } from "./layout.ts";
+import { AT } from "./layout.ts";
 import { type Cell, ERRNO, FAILED, type Operand, type Plan } from "./step.ts";
 
 const STDERR = 2;
@@ -37,7 +37,7 @@ export function reporting(base: Plan): Plan {
       p.place(none);
     };
 
-    const message = field(FAILED, MESSAGE_OFFSET / 8);
+    const message = field(FAILED, AT.message / 8);
     part(0, field(message, 0), field(message, 1));
     pointed(1, field(message, 2));
     pointed(3, field(message, 3));

@@ -35,7 +35,7 @@ import { fileLimitOfCaller } from "./exec.ts";
 import { failureOf } from "./failure.ts";
 import { host } from "./host.ts";
 import { fileImage, memoryImage } from "./image.ts";
-import { MESSAGE_OFFSET } from "./layout.ts";
+import { AT } from "./layout.ts";
 import { ERRNO, FAILED, type Operand, type Plan, STACK, type Step } from "./step.ts";
 import { withSibling } from "./successor.ts";
 
@@ -342,7 +342,7 @@ function reporting(
     failure = p.here().at!;
     p.control("store64", [{ addressOf: record }, 0, FAILED]);
     p.control("store64", [{ addressOf: record }, 8, ERRNO]);
-    const message = p.control("load64", [FAILED, MESSAGE_OFFSET]);
+    const message = p.control("load64", [FAILED, AT.message]);
     const silent = p.label();
     p.branch("equal", message, 0, silent);
     const text = (field: number, at: number, size: number): void => {

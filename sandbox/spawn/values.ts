@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { u64 as unsigned } from "../../ffi/arguments.ts";
 import { decode, encode } from "../../ffi/bytes.ts";
 
 /** Four bytes of ones are no id: they stand for one that is not changed. */
@@ -120,9 +121,7 @@ export function wide(name: string, value: unknown): bigint {
 }
 
 export function u64(name: string, value: unknown): bigint {
-  const found = wide(name, value);
-  if (found === BigInt.asUintN(64, found)) return found;
-  throw new RangeError(`${name} must be an unsigned 64-bit number, not ${found}`);
+  return unsigned(name, wide(name, value));
 }
 
 export function seconds(name: string, value: unknown): bigint | undefined {
