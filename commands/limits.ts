@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { statx } from "../ffi/stat.ts";
+import { S_IFBLK, S_IFCHR, S_IFMT } from "../ffi/constants/fcntl.ts";
+import { major, minor, statx } from "../ffi/stat.ts";
 import { geteuid } from "../ffi/unistd.ts";
+import type { DeviceRule } from "../sandbox/cgroup/devices.ts";
 import type { Mount, Resources, ThrottleDevice } from "../sandbox/container/oci.ts";
 import { ArgumentError } from "./getopt.ts";
 import { insidePath, realPath } from "./paths.ts";
@@ -118,19 +120,12 @@ function parseThrottles(texts: readonly string[]): NonNullable<Resources["blockI
   return throttles;
 }
 
-const [S_IFMT, S_IFCHR, S_IFBLK] = [0o170000, 0o020000, 0o060000];
-
 function deviceNumbers(path: string): { type: "b" | "c"; major: number; minor: number } {
   const { mode, rdev } = statx(path);
   const kind = mode & S_IFMT;
   if (kind !== S_IFCHR && kind !== S_IFBLK) throw new ArgumentError(`no device: '${path}'`);
-  // As gnu_dev_major(3) and gnu_dev_minor(3) have it.
-  const major = Number((rdev >> 8n & 0xfffn) | (rdev >> 32n & 0xffff_f000n));
-  const minor = Number((rdev & 0xffn) | (rdev >> 12n & 0xffff_ff00n));
-  return { type: kind === S_IFBLK ? "b" : "c", major, minor };
+  return { type: kind === S_IFBLK ? "b" : "c", major: major(rdev), minor: minor(rdev) };
 }
-
-type DeviceRule = NonNullable<Resources["devices"]>[number];
 
 /** What may be used in any case: nothing but what every container has, though all may be made. */
 const DEVICES: readonly DeviceRule[] = [

@@ -4,6 +4,7 @@
  * @module
  */
 import { decode } from "../ffi/bytes.ts";
+import { S_IFDIR, S_IFMT } from "../ffi/constants/fcntl.ts";
 import { readFile } from "../ffi/file.ts";
 import { exec } from "../ffi/plan/exec.ts";
 import { statx } from "../ffi/stat.ts";
@@ -120,7 +121,6 @@ function isBind({ type, options }: Record<string, unknown>): boolean {
 }
 
 function isDirectory(path: string): boolean {
-  const [S_IFMT, S_IFDIR] = [0o170000, 0o040000];
   return (statx(path).mode & S_IFMT) === S_IFDIR;
 }
 

@@ -9,6 +9,14 @@
  * @module
  */
 import { cstring } from "./arguments.ts";
+import {
+  O_CLOEXEC,
+  O_RDONLY,
+  STATX_INO,
+  STATX_MODE,
+  STATX_TYPE,
+  STATX_UID,
+} from "./constants/fcntl.ts";
 import { errno } from "./libc.ts";
 
 // Deno compiles what it opens by name, which takes longer than a few calls that it
@@ -60,7 +68,6 @@ export interface SmallStat {
   readonly uid: number;
 }
 
-const STATX_TYPE = 0x1, STATX_MODE = 0x2, STATX_UID = 0x8, STATX_INO = 0x100;
 const MASK = STATX_TYPE | STATX_MODE | STATX_UID | STATX_INO;
 const statxBuffer = new Uint8Array(256);
 const statxView = new DataView(statxBuffer.buffer);
@@ -84,8 +91,7 @@ const contents = new Uint8Array(8192);
  * is returned is overwritten by the next call.
  */
 export function readAt(directory: number, name: Name): Uint8Array<ArrayBuffer> | undefined {
-  const O_RDONLY_CLOEXEC = 0o2000000;
-  const fd = libc.openat(directory, name, O_RDONLY_CLOEXEC);
+  const fd = libc.openat(directory, name, O_RDONLY | O_CLOEXEC);
   if (fd === -1) return undefined;
   let length = 0;
   while (length < contents.length) {

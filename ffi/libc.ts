@@ -1,5 +1,6 @@
 /**
- * The C library: the one place that opens it, and the one that calls it.
+ * The C library: the functions in use, and the one way to call them. (at.ts, which
+ * makes thousands of calls, has a few of them compiled.)
  *
  * @module
  */

@@ -9,14 +9,12 @@
  * @module
  */
 import { encode } from "./bytes.ts";
+import { IFF_UP } from "./constants/if.ts";
 import {
-  AF_INET,
-  AF_INET6,
   ETH_P_ALL,
   IFA_ADDRESS,
   IFA_F_NODAD,
   IFA_LOCAL,
-  IFF_UP,
   IFLA_GROUP,
   IFLA_IFNAME,
   IFLA_INFO_DATA,
@@ -65,6 +63,7 @@ import {
   TCA_U32_SEL,
   VETH_INFO_PEER,
 } from "./constants/netlink.ts";
+import { AF_INET, AF_INET6 } from "./constants/socket.ts";
 import type { Cell } from "./plan/step.ts";
 
 /** A number of 32 bits: known now, or held by a cell of a plan when the message is sent. */

@@ -6,17 +6,8 @@
 import { flags as flagsOf, int } from "./arguments.ts";
 import { call } from "./libc.ts";
 
-export {
-  AF_NETLINK,
-  NETLINK_ROUTE,
-  NETNSA_FD,
-  NETNSA_NSID,
-  NETNSA_NSID_NOT_ASSIGNED,
-  NLM_F_REQUEST,
-  RTM_GETNSID,
-  RTM_NEWNSID,
-  SOCK_RAW,
-} from "./constants/netlink.ts";
+export { NETLINK_ROUTE } from "./constants/netlink.ts";
+export * from "./constants/socket.ts";
 
 /**
  * Makes a socket, in the network namespace of the calling thread.

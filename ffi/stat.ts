@@ -4,7 +4,7 @@
  * @module
  */
 import { cstring, flags as flagsOf, int } from "./arguments.ts";
-import { AT_EMPTY_PATH, AT_FDCWD } from "./constants/fcntl.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, STATX_BASIC_STATS } from "./constants/fcntl.ts";
 import type { FailureDetails } from "./errno.ts";
 import { call } from "./libc.ts";
 
@@ -25,9 +25,6 @@ export interface Stat {
   /** Its size in bytes. */
   size: bigint;
 }
-
-/** `STATX_BASIC_STATS` of linux/stat.h: what stat(2) has. */
-const STATX_BASIC_STATS = 0x7ff;
 
 /**
  * Tells what a file is.
@@ -69,10 +66,8 @@ export function statx(path: string, flags: number = 0): Stat {
  *
  * @example
  * ```ts
- * import { fstat } from "@denspace/denspace";
+ * import { fstat, S_IFIFO, S_IFMT } from "@denspace/denspace";
  *
- * const S_IFMT = 0o170000;
- * const S_IFIFO = 0o010000;
  * console.log((fstat(1).mode & S_IFMT) === S_IFIFO ? "into a pipe" : "somewhere else");
  * ```
  */
@@ -95,6 +90,45 @@ function statOf(directory: number, path: string, flags: number, details: Failure
     rdev: makedev(u32(128), u32(132)),
     size: u64(40),
   };
+}
+
+/**
+ * The major number of a device: which driver it has.
+ *
+ * See major(3).
+ *
+ * @param device the device, as `rdev` or `dev` of {@linkcode Stat}
+ * @returns the number
+ *
+ * @example
+ * ```ts
+ * import { major, minor, statx } from "@denspace/denspace";
+ *
+ * const { rdev } = statx("/dev/null");
+ * console.log(major(rdev), minor(rdev)); // 1 3
+ * ```
+ */
+export function major(device: bigint): number {
+  return Number(device >> 8n & 0xfffn | device >> 32n & 0xffff_f000n);
+}
+
+/**
+ * The minor number of a device: which one it is of its driver's.
+ *
+ * See minor(3).
+ *
+ * @param device the device, as `rdev` or `dev` of {@linkcode Stat}
+ * @returns the number
+ *
+ * @example
+ * ```ts
+ * import { minor, statx } from "@denspace/denspace";
+ *
+ * console.log(minor(statx("/dev/null").rdev)); // 3
+ * ```
+ */
+export function minor(device: bigint): number {
+  return Number(device & 0xffn | device >> 12n & 0xffff_ff00n);
 }
 
 /** makedev(3), as glibc has it. */

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/constants/fcntl.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_RDONLY,
+  STATX_BASIC_STATS,
+} from "../ffi/constants/fcntl.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
 import type { Cell, Note } from "../ffi/plan/step.ts";
 
@@ -26,8 +32,6 @@ const STATX = {
   rdevMinor: ["load32", 132],
 } as const;
 const STATX_SIZE = 256;
-/** What stat(2) has. */
-const STATX_BASIC_STATS = 0x7ff;
 
 /** Asks what an open file is; ids are those of this user namespace. */
 export function stat<F extends keyof typeof STATX>(

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from "../ffi/constants/if.ts";
+import { IFF_UP, SIOCSIFFLAGS } from "../ffi/constants/if.ts";
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../ffi/constants/socket.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
 
 /** Brings the loopback interface up. */

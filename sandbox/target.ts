@@ -4,6 +4,7 @@
  * @module
  */
 import { EINVAL, ENOENT } from "../ffi/constants/errno.ts";
+import { S_IFMT, S_IFREG } from "../ffi/constants/fcntl.ts";
 import { SyscallError } from "../ffi/errno.ts";
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
@@ -48,19 +49,13 @@ export function shellsOf(pid: number, uid: number): string[] {
 function loginShell(pid: number, uid: number): string[] {
   const path = `/proc/${pid}/root/etc/passwd`;
   // What is in there is not ours: a pipe would have us wait for ever.
-  const text = isRegular(path) ? read(path) ?? "" : "";
+  const text = optional(() => isRegular(path) ? decode(readFile(path)) : "") ?? "";
   const entry = text.split("\n").map((line) => line.split(":")).find(([, , id]) => id === `${uid}`);
   return entry?.[6] ? [entry[6]] : [];
 }
 
 function isRegular(path: string): boolean {
-  const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
-  try {
-    return (Number(statx(path).mode) & S_IFMT) === S_IFREG;
-  } catch (error) {
-    if (error instanceof SyscallError) return false;
-    throw error;
-  }
+  return (statx(path).mode & S_IFMT) === S_IFREG;
 }
 
 /**
@@ -132,9 +127,4 @@ function exists(path: string): boolean {
 /** What is in a file; `step` is said when it can't be read. */
 function contents(path: string, step: string): string {
   return described({ path, step }, () => decode(readFile(path)));
-}
-
-/** What is in a file, if it can be read. */
-function read(path: string): string | undefined {
-  return optional(() => decode(readFile(path)));
 }

@@ -20,8 +20,8 @@ interface Source {
   from: string;
   /** Matches whole names; the group `name` is the part that we export. */
   names: RegExp;
-  /** A flag is unsigned and written in base 16, a bigint has 64 bits. */
-  as?: "flag" | "bigint";
+  /** A flag is unsigned and written in base 16, a mode in base 8, a bigint has 64 bits. */
+  as?: "flag" | "mode" | "bigint";
   /** Exported names whose values differ between the architectures. */
   differing?: RegExp;
   /**
@@ -87,7 +87,7 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/fcntl.h", names: /^AT_RECURSIVE$/, as: "flag" },
   ],
   "fcntl.ts": [
-    "Flags of openat(2), openat2(2), fcntl(2) and other calls with a directory.",
+    "Flags of openat(2), openat2(2), fcntl(2) and other calls on files, and their types.",
     {
       from: "linux/fcntl.h",
       names: /^O_\w+$/,
@@ -101,6 +101,8 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/fcntl.h", names: /^F_SEAL_\w+$/, as: "flag" },
     { from: "linux/openat2.h", names: /^RESOLVE_\w+$/, as: "flag" },
     { from: "linux/fcntl.h", names: /^LOCK_(EX|NB)$/ },
+    { from: "sys/stat.h", names: /^S_IF\w+$/, as: "mode" },
+    { from: "linux/stat.h", names: /^STATX_(TYPE|MODE|UID|INO|BASIC_STATS)$/, as: "flag" },
   ],
   "mman.ts": [
     "Flags of mmap(2), mprotect(2) and memfd_create(2).",
@@ -176,7 +178,7 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/audit.h", names: /^AUDIT_ARCH_(X86_64|I386|AARCH64|ARM)$/, as: "flag" },
     {
       from: "linux/filter.h",
-      names: /^BPF_(LD|JMP|RET|ALU|W|ABS|JEQ|JGE|JSET|AND|K)$/,
+      names: /^BPF_(LD|JMP|RET|W|ABS|JEQ|K)$/,
       as: "flag",
     },
   ],
@@ -201,33 +203,29 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
   ],
   "netlink.ts": [
     "Messages of rtnetlink(7): links, addresses, routes, queueing disciplines.",
-    { from: "sys/socket.h", names: /^(AF_NETLINK|AF_INET6?|SOCK_RAW|SOCK_CLOEXEC)$/ },
-    { from: "linux/netlink.h", names: /^(NETLINK_ROUTE|NLMSG_(ERROR|DONE))$/ },
+    { from: "linux/netlink.h", names: /^NETLINK_ROUTE$/ },
     {
       from: "linux/netlink.h",
-      names: /^(NLM_F_(REQUEST|ACK|DUMP|CREATE|EXCL)|NLA_F_NESTED)$/,
+      names: /^(NLM_F_(REQUEST|ACK|CREATE|EXCL)|NLA_F_NESTED)$/,
       as: "flag",
     },
     {
       from: "linux/rtnetlink.h",
-      names: /^RTM_(NEW|DEL|GET)(LINK|ADDR|ROUTE|QDISC|TFILTER|NSID)$/,
+      names: /^RTM_(NEW(LINK|ADDR|ROUTE|QDISC|TFILTER|NSID)|DELLINK|GETNSID)$/,
     },
     { from: "linux/net_namespace.h", names: /^NETNSA_(NSID|FD|NSID_NOT_ASSIGNED)$/ },
     {
       from: "linux/rtnetlink.h",
-      names:
-        /^(RTA_(DST|GATEWAY|OIF)|RT_TABLE_MAIN|RTPROT_STATIC|RT_SCOPE_(UNIVERSE|LINK)|RTN_UNICAST)$/,
+      names: /^(RTA_(DST|GATEWAY|OIF)|RT_TABLE_MAIN|RTPROT_STATIC|RT_SCOPE_UNIVERSE|RTN_UNICAST)$/,
     },
     { from: "linux/rtnetlink.h", names: /^TCA_(KIND|OPTIONS)$/ },
     {
       from: "linux/if_link.h",
-      names: /^IFLA_(IFNAME|GROUP|MASTER|MTU|LINKINFO|INFO_KIND|INFO_DATA|NET_NS_FD|NET_NS_PID)$/,
+      names: /^IFLA_(IFNAME|GROUP|MASTER|LINKINFO|INFO_KIND|INFO_DATA|NET_NS_FD|NET_NS_PID)$/,
     },
     { from: "linux/veth.h", names: /^VETH_INFO_PEER$/ },
     { from: "linux/if_addr.h", names: /^IFA_(ADDRESS|LOCAL)$/ },
     { from: "linux/if_addr.h", names: /^IFA_F_NODAD$/, as: "flag" },
-    { from: "linux/if.h", names: /^IFF_UP$/, as: "flag" },
-    { from: "linux/sockios.h", names: /^SIOCGIFINDEX$/, as: "flag" },
     { from: "linux/pkt_sched.h", names: /^TC_H_(ROOT|INGRESS)$/, as: "flag" },
     { from: "linux/pkt_sched.h", names: /^(TCA_TBF_(PARMS|RATE64|BURST)|TC_LINKLAYER_ETHERNET)$/ },
     {
@@ -250,13 +248,15 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
       names: /^BPF_(LDX|MEM|W|ALU|ALU64|MOV|AND|RSH|JMP|JEQ|JNE|EXIT|K|X)$/,
       as: "flag",
     },
-    { from: "linux/bpf.h", names: /^BPF_REG_\d+$/ },
   ],
   "if.ts": [
     "Requests of ioctl(2) to network interfaces, see netdevice(7), and their flags.",
-    { from: "linux/sockios.h", names: /^SIOC[GS]IFFLAGS$/, as: "flag" },
+    { from: "linux/sockios.h", names: /^SIOC([GS]IFFLAGS|GIFINDEX)$/, as: "flag" },
     { from: "net/if.h", names: /^IFF_UP$/, as: "flag" },
-    { from: "sys/socket.h", names: /^(AF_INET|SOCK_DGRAM|SOCK_CLOEXEC)$/ },
+  ],
+  "socket.ts": [
+    "Domains and types of socket(2).",
+    { from: "sys/socket.h", names: /^(AF_(INET6?|NETLINK)|SOCK_(DGRAM|RAW|CLOEXEC))$/ },
   ],
 };
 
@@ -334,6 +334,7 @@ function literal(value: bigint, { as }: Source): string {
   if (value < -(2n ** 31n) || value >= 2n ** 32n) {
     throw new Error(`${value} takes more than 32 bits`);
   }
+  if (as === "mode") return `0o${value.toString(8)}`;
   return as === "flag" ? `0x${BigInt.asUintN(32, value).toString(16)}` : `${value}`;
 }
 

@@ -703,6 +703,16 @@ Deno.test("statx tells what stat(2) tells", async () => {
   assertEquals(statx("/").rdev, 0n);
 });
 
+Deno.test("major and minor take a device's number apart, however large it is", () => {
+  const { major, minor } = denspace;
+  assertEquals([major(0x103n), minor(0x103n)], [1, 3]);
+  // makedev(0x12345678, 0x9abcdef0)
+  assertEquals([major(0x12345_9abcde_678_f0n), minor(0x12345_9abcde_678_f0n)], [
+    0x12345678,
+    0x9abcdef0,
+  ]);
+});
+
 Deno.test("statx follows a symbolic link unless it is told not to", () => {
   const type = (flags?: number) => statx("/proc/self", flags).mode & 0o170000;
   assertEquals([type(), type(AT_SYMLINK_NOFOLLOW)], [0o040000, 0o120000]);

@@ -55,25 +55,3 @@ export const BPF_MOV: number = 0xb0;
 export const BPF_JNE: number = 0x50;
 /** `BPF_EXIT` of linux/bpf.h. */
 export const BPF_EXIT: number = 0x90;
-/** `BPF_REG_0` of linux/bpf.h. */
-export const BPF_REG_0: number = 0;
-/** `BPF_REG_1` of linux/bpf.h. */
-export const BPF_REG_1: number = 1;
-/** `BPF_REG_2` of linux/bpf.h. */
-export const BPF_REG_2: number = 2;
-/** `BPF_REG_3` of linux/bpf.h. */
-export const BPF_REG_3: number = 3;
-/** `BPF_REG_4` of linux/bpf.h. */
-export const BPF_REG_4: number = 4;
-/** `BPF_REG_5` of linux/bpf.h. */
-export const BPF_REG_5: number = 5;
-/** `BPF_REG_6` of linux/bpf.h. */
-export const BPF_REG_6: number = 6;
-/** `BPF_REG_7` of linux/bpf.h. */
-export const BPF_REG_7: number = 7;
-/** `BPF_REG_8` of linux/bpf.h. */
-export const BPF_REG_8: number = 8;
-/** `BPF_REG_9` of linux/bpf.h. */
-export const BPF_REG_9: number = 9;
-/** `BPF_REG_10` of linux/bpf.h. */
-export const BPF_REG_10: number = 10;

@@ -41,8 +41,6 @@ export const AUDIT_ARCH_I386: number = 0x40000003;
 export const AUDIT_ARCH_X86_64: number = 0xc000003e;
 /** `BPF_LD` of linux/filter.h. */
 export const BPF_LD: number = 0x0;
-/** `BPF_ALU` of linux/filter.h. */
-export const BPF_ALU: number = 0x4;
 /** `BPF_JMP` of linux/filter.h. */
 export const BPF_JMP: number = 0x5;
 /** `BPF_RET` of linux/filter.h. */
@@ -51,13 +49,7 @@ export const BPF_RET: number = 0x6;
 export const BPF_W: number = 0x0;
 /** `BPF_ABS` of linux/filter.h. */
 export const BPF_ABS: number = 0x20;
-/** `BPF_AND` of linux/filter.h. */
-export const BPF_AND: number = 0x50;
 /** `BPF_JEQ` of linux/filter.h. */
 export const BPF_JEQ: number = 0x10;
-/** `BPF_JGE` of linux/filter.h. */
-export const BPF_JGE: number = 0x30;
-/** `BPF_JSET` of linux/filter.h. */
-export const BPF_JSET: number = 0x40;
 /** `BPF_K` of linux/filter.h. */
 export const BPF_K: number = 0x0;

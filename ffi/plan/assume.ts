@@ -4,6 +4,10 @@
  *
  * @module
  */
+import { CLOSE_RANGE_CLOEXEC } from "../constants/close_range.ts";
+import { ECHILD } from "../constants/errno.ts";
+import { F_DUPFD_CLOEXEC } from "../constants/fcntl.ts";
+import { NS_GET_PARENT, NS_GET_USERNS, SIOCGSKNS } from "../constants/nsfs.ts";
 import { CLONE_FILES, CLONE_PARENT } from "../constants/sched.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIGNALS } from "../constants/signal.ts";
 import { WNOHANG } from "../constants/wait.ts";
@@ -50,9 +54,6 @@ export interface Assumed {
 
 /** No process has such an id: they end at 2^22. */
 const FIRST_PID = 5_000_001;
-const ECHILD = 10;
-const F_DUPFD_CLOEXEC = 1030;
-const CLOSE_RANGE_CLOEXEC = 4;
 /** The size of what a signalfd gives. */
 const SIGINFO = 128;
 
@@ -130,8 +131,8 @@ const OPENING: ReadonlySet<CallName> = new Set<CallName>([
   "pidfd_open",
   "socket",
 ]);
-/** The first arguments of ioctl(2) that do: those of ioctl_nsfs(2), and SIOCGSKNS. */
-const OPENING_REQUESTS: ReadonlySet<number> = new Set([0xb701, 0xb702, 0x894c]);
+/** The requests of ioctl(2) that do, see ioctl_nsfs(2). */
+const OPENING_REQUESTS: ReadonlySet<number> = new Set([NS_GET_USERNS, NS_GET_PARENT, SIOCGSKNS]);
 
 /** The version of Landlock's interface that is taken to be there. */
 const LANDLOCK_ABI = 7;

@@ -11,13 +11,13 @@ import { LANDLOCK_RULE_NET_PORT, LANDLOCK_RULE_PATH_BENEATH } from "../constants
 import * as interfaces from "../constants/if.ts";
 import * as mman from "../constants/mman.ts";
 import * as mount from "../constants/mount.ts";
-import * as netlink from "../constants/netlink.ts";
 import * as nsfs from "../constants/nsfs.ts";
 import * as prctl from "../constants/prctl.ts";
 import * as resource from "../constants/resource.ts";
 import * as sched from "../constants/sched.ts";
 import * as seccomp from "../constants/seccomp.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGNALS } from "../constants/signal.ts";
+import * as socket from "../constants/socket.ts";
 import * as wait from "../constants/wait.ts";
 
 /** The constants that an argument is one of, or made of. */
@@ -36,7 +36,7 @@ interface Family {
 const { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE } = fcntl;
 
 const FAMILIES: Readonly<Record<string, Family>> = {
-  AT_: { names: { ...startingWith(fcntl, "AT_"), AT_RECURSIVE: 0x8000 }, flags: "AT_" },
+  AT_: { names: { ...startingWith(fcntl, "AT_"), AT_RECURSIVE: mount.AT_RECURSIVE }, flags: "AT_" },
   CLOSE_RANGE_: { names: ranges, flags: "CLOSE_RANGE_" },
   CAP_: { names: CAPABILITIES },
   CLONE_: { names: sched, flags: "CLONE_", low: { mask: 0xff, names: SIGNALS } },
@@ -73,7 +73,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
       OPEN_TREE_CLONE: mount.OPEN_TREE_CLONE,
       OPEN_TREE_CLOEXEC: mount.OPEN_TREE_CLOEXEC,
       AT_EMPTY_PATH: fcntl.AT_EMPTY_PATH,
-      AT_RECURSIVE: 0x8000,
+      AT_RECURSIVE: mount.AT_RECURSIVE,
     },
     flags: "",
     listed: true,
@@ -86,11 +86,11 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   RESOLVE_: { names: fcntl, flags: "RESOLVE_" },
   RLIMIT_: { names: startingWith(resource, "RLIMIT_") },
   SFD_: { names: { SFD_NONBLOCK: fcntl.O_NONBLOCK, SFD_CLOEXEC: fcntl.O_CLOEXEC }, flags: "" },
-  AF_: { names: startingWith(netlink, "AF_") },
+  AF_: { names: startingWith(socket, "AF_") },
   SOCK_: {
-    names: { ...startingWith(netlink, "SOCK_"), SOCK_DGRAM: interfaces.SOCK_DGRAM },
+    names: socket,
     flags: "SOCK_",
-    low: { mask: 0xf, names: { SOCK_DGRAM: interfaces.SOCK_DGRAM, SOCK_RAW: netlink.SOCK_RAW } },
+    low: { mask: 0xf, names: { SOCK_DGRAM: socket.SOCK_DGRAM, SOCK_RAW: socket.SOCK_RAW } },
     lowFirst: true,
   },
   SIG_: { names: SIGNALS },
@@ -100,7 +100,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
 /** Names of constants that have a better one. */
 const OTHER_NAMES: ReadonlySet<string> = new Set(["O_NDELAY"]);
 
-/** A number as the constants of a family, such as \`MS_\`. */
+/** A number as the constants of a family, such as `MS_`. */
 export function symbol(value: number, family: string): string {
   const { names, flags, listed, low, lowFirst } = FAMILIES[family]!;
   if (flags === undefined) return nameOf(value, names);

@@ -4,14 +4,12 @@
  *
  * @module
  */
-import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
+import { AT_FDCWD, S_IFCHR, S_IFMT } from "../../ffi/constants/fcntl.ts";
 import { EINVAL } from "../../ffi/constants/errno.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { stat } from "../descriptors.ts";
 import { attach, copyMount, makeNewPlace } from "../mount_api.ts";
-
-const [S_IFMT, S_IFCHR] = [0o170000, 0o020000];
 
 /** Devices, with their numbers. */
 const DEVICES = [

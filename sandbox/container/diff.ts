@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
+import { AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFDIR, S_IFMT } from "../../ffi/constants/fcntl.ts";
 import { readdir } from "../../ffi/dirent.ts";
 import { optional } from "../../ffi/libc.ts";
 import { type Stat, statx } from "../../ffi/stat.ts";
@@ -19,8 +19,6 @@ export interface Change {
   /** The path inside. */
   readonly path: string;
 }
-
-const [S_IFMT, S_IFDIR, S_IFCHR] = [0o170000, 0o040000, 0o020000];
 
 /**
  * What was changed, sorted by path. A directory counts as changed when something

@@ -5,9 +5,14 @@
  * @module
  */
 import { decode } from "../../ffi/bytes.ts";
-import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../../ffi/constants/fcntl.ts";
 import { readdir } from "../../ffi/dirent.ts";
-import { SyscallError } from "../../ffi/errno.ts";
 import { readFile } from "../../ffi/file.ts";
 import { optional } from "../../ffi/libc.ts";
 import { statx } from "../../ffi/stat.ts";
@@ -47,7 +52,6 @@ export function thisMachine(): Machine {
   };
 }
 
-const [S_IFMT, S_IFDIR, S_IFREG, S_IFLNK] = [0o170000, 0o040000, 0o100000, 0o120000];
 const KINDS = new Map([[S_IFDIR, "directory"], [S_IFREG, "file"], [S_IFLNK, "link"]]);
 
 function stat(path: string): ReturnType<Files["stat"]> {
@@ -58,10 +62,5 @@ function stat(path: string): ReturnType<Files["stat"]> {
 }
 
 function list(path: string): string[] {
-  try {
-    return readdir(path).sort();
-  } catch (error) {
-    if (error instanceof SyscallError) return [];
-    throw error;
-  }
+  return optional(() => readdir(path).sort()) ?? [];
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { ENOENT } from "../../ffi/constants/errno.ts";
+import { S_IFDIR, S_IFMT } from "../../ffi/constants/fcntl.ts";
 import {
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
@@ -23,7 +24,6 @@ import {
 } from "../mount_api.ts";
 import type { Places } from "./mounts.ts";
 
-const [S_IFMT, S_IFDIR] = [0o170000, 0o040000];
 const EMPTY = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 /** Hides what is at these paths, if there is anything: a directory is empty, a file is /dev/null. */

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
+import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants/fcntl.ts";
 import {
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_RDONLY,
@@ -80,7 +80,6 @@ export function mountSpec(mount: Mount, ids?: IdRanges): MountSpec {
 }
 
 function kindOf(path: string, destination: string): PlaceKind {
-  const [S_IFMT, S_IFDIR] = [0o170000, 0o040000];
   const step = `cannot mount ${path} on ${destination}`;
   const { mode } = described({ path, step }, () => statx(path));
   return (mode & S_IFMT) === S_IFDIR ? "directory" : "file";

@@ -12,6 +12,8 @@ import {
   O_RDONLY,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
+  S_IFMT,
+  S_IFREG,
 } from "../../ffi/constants/fcntl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { open } from "../../ffi/fcntl.ts";
@@ -88,6 +90,5 @@ function readInRoot(root: string, path: string): string | undefined {
 }
 
 function isRegular(path: string): boolean {
-  const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
   return (statx(path).mode & S_IFMT) === S_IFREG;
 }

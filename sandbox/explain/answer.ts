@@ -5,7 +5,12 @@
  */
 import { EBADF, EINVAL, EPERM, ESRCH } from "../../ffi/constants/errno.ts";
 import { NS_GET_USERNS, SIOCGSKNS } from "../../ffi/constants/nsfs.ts";
-import { PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_GET_SECCOMP } from "../../ffi/constants/prctl.ts";
+import {
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_RAISE,
+  PR_CAPBSET_DROP,
+  PR_GET_SECCOMP,
+} from "../../ffi/constants/prctl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { ioctl } from "../../ffi/ioctl.ts";
 import { optional } from "../../ffi/libc.ts";
@@ -26,7 +31,7 @@ export function foretell(call: Call<State>): Answer<State> | "later" {
   return found ?? assuming(call) as Answer<State> | "later";
 }
 
-/** What becomes of the other calls. */
+/** What becomes of calls that are not on files. */
 const PROCESSES: Readonly<Partial<Record<string, Predict>>> = {
   clone: ({ process: { state }, child }, flags) => {
     const { host, user, namespaces, uid, gid, groups } = state;
@@ -159,7 +164,9 @@ const PROCESSES: Readonly<Partial<Record<string, Predict>>> = {
     if (Number(operation) === PR_CAPBSET_DROP) {
       return (state.host.all >> second! & 1n) === 0n ? failed(EINVAL) : DONE;
     }
-    if (Number(operation) !== PR_CAP_AMBIENT || second !== 2n) return undefined;
+    if (Number(operation) !== PR_CAP_AMBIENT || second !== BigInt(PR_CAP_AMBIENT_RAISE)) {
+      return undefined;
+    }
     const bit = 1n << number!;
     if ((state.host.all & bit) === 0n) return failed(EINVAL);
     return (state.permitted & state.inheritable & bit) === 0n ? failed(EPERM) : DONE;
@@ -181,6 +188,7 @@ const PROCESSES: Readonly<Partial<Record<string, Predict>>> = {
     return DONE;
   },
 };
+
 /** Enters namespaces, see setns(2). */
 function enter(state: State, open: Open, flags: number): Answer<State> {
   const { own } = state.host;

@@ -4,12 +4,20 @@
  * @module
  */
 import { ENOENT } from "../../ffi/constants/errno.ts";
-import { AT_FDCWD as HERE, O_ACCMODE, O_CREAT, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { CAP_DAC_OVERRIDE } from "../../ffi/constants/capability.ts";
+import {
+  AT_FDCWD as HERE,
+  O_ACCMODE,
+  O_CREAT,
+  O_PATH,
+  S_IFMT,
+  S_IFREG,
+} from "../../ffi/constants/fcntl.ts";
 import { optional } from "../../ffi/libc.ts";
 import { assuming, opened, processOf } from "../../ffi/plan/assume.ts";
 import type { Answer, Call } from "../../ffi/plan/walk.ts";
 import { pidfdOpen } from "../../ffi/pidfd.ts";
-import { fstat, type Stat, statx } from "../../ffi/stat.ts";
+import { fstat, major, minor, type Stat, statx } from "../../ffi/stat.ts";
 import { close, read } from "../../ffi/unistd.ts";
 import { withFile } from "./host.ts";
 import { executable, type Found, type Looker, lookUp, readable } from "./lookup.ts";
@@ -17,8 +25,6 @@ import { DONE, failed, type Predict } from "./predict.ts";
 import { capable, descriptor, inside, type Open, type State } from "./state.ts";
 
 const AT_FDCWD = BigInt(HERE);
-
-const CAP_DAC_OVERRIDE = 1;
 
 /** Who looks for files; nobody if it is not known where. */
 function looker(state: State): Looker | undefined {
@@ -64,7 +70,6 @@ export const FILES: Readonly<Partial<Record<string, Predict>>> = {
       for (let i = 0n; i < size!; i++) memory.store(buffer! + i, 1, { value: 0n });
       return { result: Number(size) };
     }
-    const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
     if (real === undefined || ((statOf(open)?.mode ?? 0) & S_IFMT) !== S_IFREG) return undefined;
     const bytes = new Uint8Array(Math.min(Number(size), 4096));
     const length = optional(() => withFile(real, (fd) => read(fd, bytes))) ?? 0;
@@ -178,6 +183,7 @@ export const FILES: Readonly<Partial<Record<string, Predict>>> = {
     return DONE;
   },
 };
+
 /** Opens what lies in a file system that was empty; nothing is said of others. */
 function openMade(
   state: State,
@@ -204,15 +210,6 @@ function pathFrom(state: State, directory: bigint, path: string): string | undef
   if (path.startsWith("/") || BigInt.asIntN(64, directory) === AT_FDCWD) return path;
   const { real } = descriptor(state, directory) as Open;
   return real === undefined ? undefined : `${real}/${path}`;
-}
-
-/** The parts of a device's number, see makedev(3). */
-function major(device: bigint): bigint {
-  return device >> 8n & 0xfffn | device >> 32n & 0xffff_f000n;
-}
-
-function minor(device: bigint): bigint {
-  return device & 0xffn | device >> 12n & 0xffff_ff00n;
 }
 
 /** What newuidmap(1) and newgidmap(1) do. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { decode } from "../../ffi/bytes.ts";
-import { fcntl, O_CLOEXEC, O_RDONLY, open } from "../../ffi/fcntl.ts";
+import { F_GETFD, fcntl, FD_CLOEXEC, O_CLOEXEC, O_RDONLY, open } from "../../ffi/fcntl.ts";
 import { readFile } from "../../ffi/file.ts";
 import { optional } from "../../ffi/libc.ts";
 import {
@@ -81,7 +81,7 @@ export function self(): Self {
 
 /** The descriptors that stay open in a program. */
 function inheritable(): number[] {
-  const [F_GETFD, FD_CLOEXEC, LAST] = [1, 1, 1024];
+  const LAST = 1024;
   return Array.from({ length: LAST }, (_, fd) => fd)
     .filter((fd) => optional(() => (fcntl(fd, F_GETFD) & FD_CLOEXEC) === 0) ?? false);
 }

@@ -12,7 +12,13 @@ import {
   ENOEXEC,
   ENOTDIR,
 } from "../../ffi/constants/errno.ts";
-import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../../ffi/constants/fcntl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { optional } from "../../ffi/libc.ts";
 import { read, readlink } from "../../ffi/unistd.ts";
@@ -35,7 +41,6 @@ export interface Looker {
 /** A file, or the errno of who looks for it. */
 export type Found = { readonly path: string; readonly stat: Stat } | { readonly errno: number };
 
-const [S_IFMT, S_IFDIR, S_IFREG, S_IFLNK] = [0o170000, 0o040000, 0o100000, 0o120000];
 const [READ, EXECUTE] = [4, 1];
 const LINKS = 40;
 const [PATH_MAX, NAME_MAX] = [4096, 255];

@@ -3,19 +3,18 @@
  *
  * @module
  */
-import { SyscallError } from "../../ffi/errno.ts";
+import { NETNSA_NSID_NOT_ASSIGNED } from "../../ffi/constants/netlink.ts";
 import { optional } from "../../ffi/libc.ts";
 import { getNamespaceId, namespaceIdIn } from "../../ffi/netlink.ts";
 import {
   AF_NETLINK,
   NETLINK_ROUTE,
-  NETNSA_NSID_NOT_ASSIGNED,
   recv,
   send,
+  SOCK_CLOEXEC,
   SOCK_RAW,
   socket,
 } from "../../ffi/socket.ts";
-import { SOCK_CLOEXEC } from "../../ffi/ioctl.ts";
 import { close } from "../../ffi/unistd.ts";
 
 /**
@@ -29,12 +28,8 @@ export interface NetnsIds extends Disposable {
 
 /** Opens a netlink(7) socket; every question is a message, and so is its answer. */
 export function openNetnsIds(): NetnsIds {
-  let fd: number | undefined;
-  try {
-    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error; // Then no namespace has an id.
-  }
+  // Without one no namespace has an id.
+  const fd = optional(() => socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   return {
     idOf: (namespace) => fd === undefined ? undefined : ask(fd, namespace),
     [Symbol.dispose]: () => fd !== undefined && close(fd),

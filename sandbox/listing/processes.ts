@@ -25,6 +25,8 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
+  S_IFMT,
+  S_IFSOCK,
 } from "../../ffi/constants/fcntl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { KINDS, type NamespaceKind } from "./kinds.ts";
@@ -57,7 +59,6 @@ const FILES = {
   fd: name("fd"),
   namespaces: new Map(KINDS.map((kind) => [kind, name(`ns/${kind}`)])),
 };
-const [S_IFMT, S_IFSOCK] = [0o170000, 0o140000];
 
 /** All processes, in the order of their ids, as far as we may see them. */
 export function readProcesses(kinds: readonly NamespaceKind[], finder: Finder): Process[] {

@@ -3,13 +3,9 @@
  *
  * @module
  */
-import {
-  AF_NETLINK,
-  NETLINK_ROUTE,
-  SIOCGIFINDEX,
-  SOCK_CLOEXEC,
-  SOCK_RAW,
-} from "../../ffi/constants/netlink.ts";
+import { SIOCGIFINDEX } from "../../ffi/constants/if.ts";
+import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts";
+import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from "../../ffi/constants/socket.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Message } from "../../ffi/netlink.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
