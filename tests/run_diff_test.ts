@@ -192,6 +192,45 @@ test("what --keep has kept is there the next time", async (account) => {
   assertEquals(exists(`${directory.path}/work/file`), false);
 });
 
+test("the directory that keeps changes is empty inside, and all else can be looked at", async (account) => {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  for (const name of ["keep", "keep/sub", "root/keep"]) {
+    Deno.mkdirSync(`${directory.path}/${name}`);
+  }
+  await giveAway(directory.path, account);
+  const look = 'find . -xdev >/dev/null && [ -d keep ] && [ -z "$(ls -A keep)" ] && ' +
+    "touch file && ! touch keep/file";
+  const ways = [
+    { options: ["--keep", "keep"], cwd: directory.path },
+    { options: ["--rootfs", root, "--keep", `${root}/keep`], cwd: root },
+  ];
+  for (const { options, cwd } of ways) {
+    // Layers that are there already are not to be seen either.
+    for (const _ of ["first", "second"]) {
+      const { stderr, code } = await run([...options, "--", "sh", "-c", look], {
+        as: account,
+        cwd,
+      });
+      assertMatch(stderr, /^touch: [^\n]*: Read-only file system\n$/);
+      assertEquals(code, 0);
+    }
+    assert(exists(`${cwd}/keep/%2F/upper`));
+  }
+  const within = await run(["--keep", ".", "--", "true"], {
+    as: account,
+    cwd: `${directory.path}/keep`,
+  });
+  assertEquals(within.code, 1);
+  assertMatch(within.stderr, /^denspace run: process\.cwd \S+\/keep is in \S+\/keep, where /);
+  // What is not below the root is not to be seen anyway.
+  const beside = await run(["--rootfs", root, "--keep", "keep", "--", "true"], {
+    as: account,
+    cwd: directory.path,
+  });
+  assertEquals(beside, { code: 0, signal: null, stdout: "", stderr: "" });
+});
+
 test("the working directory may be on a mount of its own", async (account) => {
   using directory = scratch();
   // The mount lies where nothing else of a container does.

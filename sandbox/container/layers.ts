@@ -29,6 +29,11 @@ export interface Layer {
   readonly required: boolean;
 }
 
+/** Whether what is attached to a root is a layer of it. */
+export function isLayer(mount: object): mount is Layer {
+  return "place" in mount;
+}
+
 /** Permissions, owner and group of a directory. */
 export interface Owner {
   /** The permissions. */

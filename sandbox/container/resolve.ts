@@ -11,7 +11,7 @@ import type { NamespaceName } from "../namespaces.ts";
 import { type Landlock, parseLandlock } from "../landlock.ts";
 import { DIE_WITH_PARENT, DIFF, INIT, LANDLOCK, LAYERS, TIMEOUT } from "./annotations.ts";
 import { cgroupMounts } from "./cgroups.ts";
-import { type Layer, type Layers, machineLayers } from "./layers.ts";
+import { isLayer, type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import { type MountSpec, mountSpec, toRange } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
@@ -20,6 +20,7 @@ import type { Pasta } from "../network/pasta.ts";
 import type { Nat } from "../network/nat.ts";
 import type { Veth } from "../network/veth.ts";
 import { stateDirectory } from "./state.ts";
+import { ConfigError } from "./supported.ts";
 import type { Config, IdMapping, NamespaceType, Process } from "./oci.ts";
 
 /** A container, as it is to be made here. */
@@ -107,6 +108,11 @@ export function resolve(config: Config, machine: Machine): Container {
   const layers = keep === undefined
     ? undefined
     : layersOf(config.root!.path, specs, process.cwd, machine, inUserNamespace);
+  const kept = keep === "tmpfs" ? undefined : keep;
+  const mounts = [
+    ...layers?.layers.slice(1) ?? [],
+    ...withDirectory(specs, process.cwd, layers, machine),
+  ];
   return {
     config,
     process,
@@ -116,11 +122,8 @@ export function resolve(config: Config, machine: Machine): Container {
     inUserNamespace,
     ordinary: machine.uid !== 0,
     layers,
-    mounts: [
-      ...layers?.layers.slice(1) ?? [],
-      ...withDirectory(specs, process.cwd, layers, machine),
-    ],
-    keep: keep === "tmpfs" ? undefined : keep,
+    mounts: kept === undefined ? mounts : withoutKept(mounts, kept, config),
+    keep: kept,
     cgroup: cgroupOf(config, machine),
     state: directory === undefined ? undefined : `${directory}/${machine.id}`,
     veth,
@@ -184,6 +187,35 @@ function withDirectory(
     required: true,
   };
   return [...specs.slice(0, over + 1), layer, ...specs.slice(over + 1)];
+}
+
+/**
+ * The directory in which layers are kept is empty inside, where it can be seen there:
+ * an overlay answers ELOOP to whoever looks at its own layers in it.
+ */
+function withoutKept(
+  mounts: readonly (MountSpec | Layer)[],
+  kept: string,
+  { root, process }: Config,
+): (MountSpec | Layer)[] {
+  const above = root!.path === "/" ? "" : root!.path;
+  const place = kept.slice(above.length);
+  const over = mounts.findLast((mount) => isWithin(place, placeOf(mount)));
+  if (!isWithin(kept, root!.path) || over && !isLayer(over)) return [...mounts];
+  if (isWithin(process!.cwd, place)) {
+    throw new ConfigError(
+      `process.cwd ${process!.cwd} is in ${place}, where changes are kept: that is empty inside`,
+    );
+  }
+  const empty = mountSpec({ destination: place, type: "tmpfs", options: EMPTY });
+  const at = over ? mounts.indexOf(over) + 1 : 0;
+  return [...mounts.slice(0, at), empty, ...mounts.slice(at)];
+}
+
+const EMPTY = ["ro", "nosuid", "nodev", "noexec", "mode=755"];
+
+function placeOf(mount: MountSpec | Layer): string {
+  return isLayer(mount) ? mount.place : mount.destination;
 }
 
 /** The ids by which the files of a mount with the option `idmap` are owned. */

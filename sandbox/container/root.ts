@@ -17,7 +17,7 @@ import { EPERM } from "../../ffi/constants/errno.ts";
 import { copyMount, openInRoot, setAttributes } from "../mount_api.ts";
 import { pivotRoot } from "../root.ts";
 import { copyDevices, type Devices, fillDev, mustBeDevice } from "./dev.ts";
-import type { Layer } from "./layers.ts";
+import { isLayer, type Layer } from "./layers.ts";
 import { makeReadonly, mask } from "./masks.ts";
 import {
   attachMount,
@@ -197,10 +197,6 @@ export function changeDirectory(p: Builder, path: string): void {
   const root = p.call("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0], { message });
   const fd = openInRoot(p, root, path, { message });
   p.call("fchdir", [fd], { message });
-}
-
-function isLayer(mount: MountSpec | Layer): mount is Layer {
-  return "place" in mount;
 }
 
 /** Whether a mount is a /dev that is to be filled. */
