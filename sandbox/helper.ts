@@ -16,7 +16,7 @@ import { ECANCELED, EINTR } from "../ffi/constants/errno.ts";
 import { O_CLOEXEC } from "../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../ffi/constants/signal.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
-import type { Cell } from "../ffi/plan/step.ts";
+import type { Cell, Note } from "../ffi/plan/step.ts";
 
 /** A helper that waits. */
 export interface Helper {
@@ -29,13 +29,7 @@ export interface Helper {
 
 /** Forks a helper of this name. What `work` writes is done when it runs; then it exits. */
 export function forkHelper(p: Builder, name: string, why: string, work: () => void): Helper {
-  const fds = p.cell("pipe");
-  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], {
-    why: "to tell the helper when",
-    message: "pipe failed",
-  });
-  const input = p.control("load32", [{ addressOf: fds }, 0]);
-  const output = p.control("load32", [{ addressOf: fds }, 4]);
+  const [input, output] = pipe(p, "to tell the helper when");
   const helper = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
     why,
     child: name,
@@ -62,23 +56,41 @@ export function forkHelper(p: Builder, name: string, why: string, work: () => vo
   };
 }
 
+/** Makes a pipe; the descriptors of its ends, which no program gets. */
+export function pipe(p: Builder, why?: string, flags: number = 0): [input: Cell, output: Cell] {
+  const fds = p.cell("pipe");
+  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC | flags], {
+    ...(why !== undefined && { why }),
+    message: "pipe failed",
+  });
+  return [
+    p.control("load32", [{ addressOf: fds }, 0]),
+    p.control("load32", [{ addressOf: fds }, 4]),
+  ];
+}
+
+/** Waits for the end of a child; its status, as wait(2) has it. */
+export function awaitEnd(p: Builder, child: Cell, note: Note): Cell {
+  const status = p.cell("status");
+  const again = p.here();
+  const pid = p.call("wait4", [child, { addressOf: status }, 0, 0], { ...note, accept: [EINTR] });
+  p.branch("equal", pid, -EINTR, again);
+  return status;
+}
+
 /**
  * Waits for a child and exits as it did, unless it has done what it should; what
  * `before` writes comes before that exit.
  */
 export function exitUnlessDone(p: Builder, child: Cell, before?: () => void): void {
-  const status = p.cell("status");
-  const [again, done] = [p.here(), p.label()];
-  const pid = p.call("wait4", [child, { addressOf: status }, 0, 0], {
+  const status = awaitEnd(p, child, {
     why: "go on when the helper is done",
-    accept: [EINTR],
     message: "waitpid failed",
   });
-  p.branch("equal", pid, -EINTR, again);
+  const done = p.label();
+  p.branch("equal", status, 0, done);
   // The exit status is the second byte; the first tells of a signal.
-  const result = p.control("and", [p.control("load32", [{ addressOf: status }, 0]), 0xffff]);
-  p.branch("equal", result, 0, done);
-  const code = p.control("shr", [result, 8]);
+  const code = p.control("shr", [status, 8]);
   before?.();
   p.when(
     "equal",

@@ -12,18 +12,6 @@ import { type NamespaceName, NAMESPACES } from "./namespaces.ts";
 /** The file to which each namespace is bound. */
 export type NamespaceFiles = ReadonlyMap<NamespaceName, string>;
 
-/** The order of binding; the one in which they are entered would lock us out. */
-const ORDER: readonly NamespaceName[] = [
-  "user",
-  "cgroup",
-  "ipc",
-  "uts",
-  "net",
-  "pid",
-  "mount",
-  "time",
-];
-
 /**
  * Binds namespaces of a process to files that exist.
  *
@@ -33,7 +21,7 @@ const ORDER: readonly NamespaceName[] = [
  * @param pid the process, as the pid namespace of this step counts it
  */
 export function bindNamespaces(p: Builder, pid: Cell, files: NamespaceFiles): void {
-  for (const name of ORDER) {
+  for (const name of Object.keys(NAMESPACES) as NamespaceName[]) {
     const target = files.get(name);
     if (target === undefined) continue;
     const file = name === "pid" || name === "time"

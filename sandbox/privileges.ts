@@ -13,13 +13,12 @@ import { EINVAL } from "../ffi/constants/errno.ts";
 import {
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
-  PR_CAP_AMBIENT_RAISE,
   PR_CAPBSET_DROP,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
 } from "../ffi/constants/prctl.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
-import type { Cell } from "../ffi/plan/step.ts";
+import { forEachCapability, raiseAmbient } from "./capabilities.ts";
 
 /** The five capability sets, as the OCI runtime specification has them. A set that is absent is empty. */
 export interface Capabilities {
@@ -39,7 +38,7 @@ const ALL = (1n << 64n) - 1n;
 
 /** Drops all other capabilities from the bounding set, and sees that a change of ids leaves the rest alone. */
 export function boundCapabilities(p: Builder, { bounding = [] }: Capabilities): void {
-  forEach(
+  forEachCapability(
     p,
     ALL & ~capabilitySet(bounding),
     (capability) =>
@@ -72,17 +71,7 @@ export function setCapabilities(p: Builder, want: Capabilities): void {
     message: "prctl(PR_CAP_AMBIENT) failed",
   });
   const raised = capabilitySet(ambient);
-  if (raised === 0n) return;
-  forEach(
-    p,
-    raised,
-    (capability) =>
-      p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0], {
-        why: "keep this capability when the program is executed",
-        message: "cannot raise an ambient capability",
-        accept: [EINVAL], // above the last one that this kernel knows
-      }),
-  );
+  if (raised !== 0n) raiseAmbient(p, raised, "cannot raise an ambient capability");
 }
 
 /** No execution gives more privileges than there were before: no setuid, no file capabilities. */
@@ -91,18 +80,4 @@ export function noNewPrivileges(p: Builder): void {
     why: "setuid programs give no privileges any more",
     message: "prctl(PR_SET_NO_NEW_PRIVS) failed",
   });
-}
-
-/** Does something for each capability of a set. */
-function forEach(p: Builder, set: bigint, work: (capability: Cell) => void): void {
-  const left = p.control("add", [set, 0]);
-  const capability = p.control("add", [0, 0]);
-  const [again, next, done] = [p.here(), p.label(), p.label()];
-  p.branch("equal", left, 0, done);
-  p.branch("equal", p.control("and", [left, 1]), 0, next);
-  work(capability);
-  p.place(next);
-  p.control("shr", [left, 1], { result: left });
-  p.control("add", [capability, 1], { result: capability, next: again });
-  p.place(done);
 }

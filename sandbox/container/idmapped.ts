@@ -13,6 +13,7 @@ import { SIGNALS } from "../../ffi/constants/signal.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { procPath } from "../files.ts";
+import { awaitEnd } from "../helper.ts";
 import { type IdRanges, writeRanges } from "../idmap.ts";
 import { dieWithParent, watchSelf } from "../waiter.ts";
 import { copySource, type MountSpec } from "./mounts.ts";
@@ -54,8 +55,6 @@ function makeUserNamespace(p: Builder, { users, groups }: IdRanges): Cell {
   const path = procPath(p, child, "/ns/user");
   const fd = p.call("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], { message });
   p.call("kill", [child, SIGKILL], { why: "its namespace is held open", message });
-  const again = p.here();
-  const ended = p.call("wait4", [child, 0, 0, 0], { accept: [EINTR], message });
-  p.branch("equal", ended, -EINTR, again);
+  awaitEnd(p, child, { message });
   return fd;
 }

@@ -13,6 +13,7 @@ import { WNOHANG } from "../../ffi/constants/wait.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import { argument, environment } from "../../ffi/plan/stack.ts";
 import { type Cell, STACK } from "../../ffi/plan/step.ts";
+import { pipe } from "../helper.ts";
 import { bit, SIGSET } from "../waiter.ts";
 
 /**
@@ -22,13 +23,10 @@ import { bit, SIGSET } from "../waiter.ts";
  */
 export function startInit(p: Builder, start: (work: () => void) => Cell): Cell {
   forgetArguments(p);
-  const fds = p.cell("pipe");
-  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { message: "pipe failed" });
-  const input = p.control("load32", [{ addressOf: fds }, 0]);
-  const output = p.control("load32", [{ addressOf: fds }, 4]);
+  const [input, output] = pipe(p);
   const init = start(() => reap(p));
   p.call("close", [output], { why: "so that the other's end is seen" });
-  p.call("read", [input, { addressOf: fds }, 1], {
+  p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
     why: "until process 1 has no descriptor of the machine",
   });
   return init;

@@ -5,13 +5,14 @@
  * @module
  */
 import { encode } from "../../ffi/bytes.ts";
-import { EINTR, EPERM } from "../../ffi/constants/errno.ts";
+import { EPERM } from "../../ffi/constants/errno.ts";
 import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import { environment } from "../../ffi/plan/stack.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { changeGroup, changeUser, dropGroups } from "../credentials.ts";
+import { awaitEnd } from "../helper.ts";
 import { restoreMask } from "../waiter.ts";
 
 /** The descriptor that the program finds the layers at. */
@@ -59,11 +60,8 @@ export function reportChanges(
       p.call("execve", [args[0]!, { list: args }, envp], { why: "look at the layers", message });
       p.call("exit_group", [0]);
     }));
-  const status = p.cell("status");
-  const [again, end] = [p.here(), p.label()];
-  const ended = p.call("wait4", [child, { addressOf: status }, 0, 0], { accept: [EINTR], message });
-  p.branch("equal", ended, -EINTR, again);
-  p.branch("equal", status, 0, end);
+  const end = p.label();
+  p.branch("equal", awaitEnd(p, child, { message }), 0, end);
   const line = encode(`${name}: ${message}\n`);
   p.call("write", [2, line, line.length], { fail: end });
   p.place(end);

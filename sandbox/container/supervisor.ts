@@ -26,7 +26,7 @@ import { SIG_SETMASK, SIGNALS } from "../../ffi/constants/signal.ts";
 import { WNOHANG, WUNTRACED } from "../../ffi/constants/wait.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Label, Operand } from "../../ffi/plan/step.ts";
-import { exitUnlessDone } from "../helper.ts";
+import { exitUnlessDone, pipe } from "../helper.ts";
 import type { Relay } from "./terminal.ts";
 import { endAs, expectChild, killSelf, SIGSET, watchSelf } from "../waiter.ts";
 
@@ -65,10 +65,7 @@ export function becomeSupervisor(p: Builder, slots: number): Supervisor {
     message: "cannot read signals",
   });
   const self = watchSelf(p);
-  const fds = p.cell("pipe");
-  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC | O_NONBLOCK], { message: "pipe failed" });
-  const reader = p.control("load32", [{ addressOf: fds }, 0]);
-  const writer = p.control("load32", [{ addressOf: fds }, 4]);
+  const [reader, writer] = pipe(p, undefined, O_NONBLOCK);
   return {
     self,
     mask,

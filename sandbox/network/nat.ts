@@ -5,9 +5,10 @@
  *
  * @module
  */
-import { EINTR, EINVAL } from "../../ffi/constants/errno.ts";
+import { EINVAL } from "../../ffi/constants/errno.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
+import { awaitEnd } from "../helper.ts";
 import { formatAddress } from "./address.ts";
 
 /** A port of the machine that leads into a container. */
@@ -111,11 +112,8 @@ function runNft(p: Builder, nft: string, rules: string, why: string, message: st
       });
       p.call("exit_group", [1]);
     }));
-  const status = p.cell("status");
-  const [again, done] = [p.here(), p.label()];
-  const pid = p.call("wait4", [child, { addressOf: status }, 0, 0], { accept: [EINTR], message });
-  p.branch("equal", pid, -EINTR, again);
-  p.branch("equal", p.control("load32", [{ addressOf: status }, 0]), 0, done);
+  const done = p.label();
+  p.branch("equal", awaitEnd(p, child, { message }), 0, done);
   p.control("raise", [EINVAL], { message });
   p.place(done);
 }

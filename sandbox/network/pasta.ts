@@ -7,12 +7,11 @@
  *
  * @module
  */
-import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Operand } from "../../ffi/plan/step.ts";
 import { environment } from "../../ffi/plan/stack.ts";
-import { exitUnlessDone } from "../helper.ts";
+import { exitUnlessDone, pipe } from "../helper.ts";
 import type { Published } from "./nat.ts";
 
 /** What pasta is to do. */
@@ -63,15 +62,6 @@ export function forkPasta(p: Builder, pasta: Pasta): Passing {
       p.call("write", [open, "x", 1], { why: "there is a network" });
     },
   };
-}
-
-function pipe(p: Builder, why: string): [input: Cell, output: Cell] {
-  const fds = p.cell("pipe");
-  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { why, message: "pipe failed" });
-  return [
-    p.control("load32", [{ addressOf: fds }, 0]),
-    p.control("load32", [{ addressOf: fds }, 4]),
-  ];
 }
 
 function become(p: Builder, { file, published }: Pasta, program: Cell): void {
