@@ -1,7 +1,8 @@
 /** Cgroups as data: which there are, what is written to them, and which devices they allow. */
 import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
 import { deviceLines, deviceProgram, type DeviceRule } from "../sandbox/cgroup/devices.ts";
-import { findHierarchies, type Hierarchy, type Reader } from "../sandbox/cgroup/hierarchies.ts";
+import { findHierarchies, type Hierarchy } from "../sandbox/cgroup/hierarchies.ts";
+import type { Reader } from "../sandbox/small_file.ts";
 import { layOutCgroup } from "../sandbox/cgroup/layout.ts";
 import { settingsOf, weightOfShares } from "../sandbox/cgroup/settings.ts";
 import type { Resources } from "../sandbox/container/oci.ts";

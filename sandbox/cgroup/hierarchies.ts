@@ -4,10 +4,8 @@
  *
  * @module
  */
-import { decode } from "../../ffi/bytes.ts";
-import { readFile } from "../../ffi/file.ts";
-import { optional } from "../../ffi/libc.ts";
-import { unescapeField } from "../mountinfo.ts";
+import { parseMountinfo } from "../mountinfo.ts";
+import { type Reader, readSmallFile } from "../small_file.ts";
 
 /** A hierarchy, as far as this process can see it. */
 export interface Hierarchy {
@@ -21,56 +19,27 @@ export interface Hierarchy {
   readonly own: string;
 }
 
-/** Reads a small file; nothing if there is none, or none for us. */
-export type Reader = (path: string) => string | undefined;
-
-/** Reads the files of this machine. */
-export function readSmallFile(path: string): string | undefined {
-  return optional(() => decode(readFile(path)));
-}
-
 /** The hierarchies that are mounted. */
 export function findHierarchies(read: Reader = readSmallFile): Hierarchy[] {
-  const lines = (path: string): string[] => (read(path) ?? "").split("\n").filter(Boolean);
-  const mounts = lines("/proc/self/mountinfo").map(parseMount);
-  return lines("/proc/self/cgroup").flatMap((line): Hierarchy[] => {
+  const mounts = parseMountinfo(read("/proc/self/mountinfo") ?? "");
+  const lines = (read("/proc/self/cgroup") ?? "").split("\n").filter(Boolean);
+  return lines.flatMap((line): Hierarchy[] => {
     // id:controllers:path; the path may have colons
     const [, id, names, path] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
     if (path === undefined || names!.startsWith("name=")) return [];
     const version = id === "0" ? 2 : 1;
     const wanted = names!.split(",");
-    const mount = mounts.find(({ type, options, root }) =>
+    const mount = mounts.find(({ type, superOptions, root }) =>
       type === (version === 2 ? "cgroup2" : "cgroup") && below(root, path) !== undefined &&
-      (version === 2 || wanted.every((name) => options.includes(name)))
+      (version === 2 || wanted.every((name) => superOptions.includes(name)))
     );
     if (!mount) return [];
-    const own = `${mount.point}${below(mount.root, path)!}`;
+    const own = `${mount.path}${below(mount.root, path)!}`;
     const controllers = version === 1
       ? wanted
-      : (read(`${mount.point}/cgroup.controllers`) ?? "").split(/\s+/).filter(Boolean);
-    return [{ version, controllers, mount: mount.point, own }];
+      : (read(`${mount.path}/cgroup.controllers`) ?? "").split(/\s+/).filter(Boolean);
+    return [{ version, controllers, mount: mount.path, own }];
   });
-}
-
-interface Mount {
-  root: string;
-  point: string;
-  type: string;
-  options: string[];
-}
-
-/** A line of /proc/self/mountinfo, see proc_pid_mountinfo(5). */
-function parseMount(line: string): Mount {
-  const [first, second] = line.split(" - ") as [string, string];
-  const [, , , root, point] = first.split(" ").map(unescapeField) as [
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
-  const [type, , options = ""] = second.split(" ") as [string, string, string?];
-  return { root, point, type, options: options.split(",") };
 }
 
 /** What is left of a path below a root: nothing, or it begins with a slash. */

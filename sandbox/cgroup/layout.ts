@@ -7,7 +7,8 @@
  */
 import type { Resources } from "../container/oci.ts";
 import { deviceLines, type DeviceRule } from "./devices.ts";
-import { type Hierarchy, type Reader, readSmallFile } from "./hierarchies.ts";
+import { type Reader, readSmallFile } from "../small_file.ts";
+import type { Hierarchy } from "./hierarchies.ts";
 import { nameInVersion1, settingsOf, type Write } from "./settings.ts";
 
 /** A cgroup to make. */
@@ -93,7 +94,7 @@ export function layOutCgroup(
     for (const name of counts) at(hierarchy).controllers.add(name);
   }
   // Without limits a cgroup still has what can be counted.
-  if (groups.size === 0) { for (const each of hierarchies) if (each.version === 2) at(each); }
+  if (groups.size === 0) hierarchies.filter(({ version }) => version === 2).forEach(at);
 
   const made = [...groups].map(([hierarchy, { controllers, writes }]): Group => {
     const { version, mount, own } = hierarchy;

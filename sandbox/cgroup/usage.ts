@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Reader, readSmallFile } from "./hierarchies.ts";
+import { type Reader, readSmallFile } from "../small_file.ts";
 import type { Group } from "./layout.ts";
 
 /** What all processes of a cgroup have used together, as far as the kernel counts it. */

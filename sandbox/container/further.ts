@@ -4,21 +4,21 @@
  *
  * @module
  */
-import { decode } from "../../ffi/bytes.ts";
 import { ENOENT } from "../../ffi/constants/errno.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { readdir } from "../../ffi/dirent.ts";
-import { readFile } from "../../ffi/file.ts";
 import { statx } from "../../ffi/stat.ts";
 import { geteuid } from "../../ffi/unistd.ts";
-import { findHierarchies, readSmallFile } from "../cgroup/hierarchies.ts";
-import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
+import { findHierarchies } from "../cgroup/hierarchies.ts";
+import { NAMESPACES } from "../namespaces.ts";
+import { readSmallFile } from "../small_file.ts";
 import { sharesNamespace } from "../target.ts";
 import { LANDLOCK } from "./annotations.ts";
 import { OCI_VERSION } from "./defaults.ts";
 import { findDescription } from "./description.ts";
 import type { Config, NamespaceType, Process } from "./oci.ts";
 import type { Existing } from "./plan.ts";
+import { KINDS } from "./resolve.ts";
 
 /** A further program: its configuration, and what the container has already. */
 export interface Further {
@@ -27,17 +27,6 @@ export interface Further {
   /** What it has already. */
   readonly existing: Existing;
 }
-
-const TYPES: Readonly<Record<NamespaceName, NamespaceType>> = {
-  user: "user",
-  cgroup: "cgroup",
-  ipc: "ipc",
-  uts: "uts",
-  net: "network",
-  pid: "pid",
-  mount: "mount",
-  time: "time",
-};
 
 /**
  * A further program in a container.
@@ -60,10 +49,9 @@ export function furtherProgram(pid: number, change: (first: Process) => Process)
       ...(annotations[LANDLOCK] !== undefined &&
         { annotations: { [LANDLOCK]: annotations[LANDLOCK] } }),
       linux: {
-        namespaces: namespaces.map((name) => ({
-          type: TYPES[name],
-          path: `/proc/${member}/ns/${NAMESPACES[name].file}`,
-        })),
+        namespaces: (Object.keys(KINDS) as NamespaceType[])
+          .filter((type) => namespaces.includes(KINDS[type]))
+          .map((type) => ({ type, path: `/proc/${member}/ns/${NAMESPACES[KINDS[type]].file}` })),
       },
     },
     existing: { filter, cgroups: cgroupsOf(member) },
@@ -102,13 +90,8 @@ function lastChild(pid: number): number | undefined {
 
 /** The fields of /proc/PID/stat behind the name, from the third on, see proc_pid_stat(5). */
 function fieldsOf(pid: number): string[] {
-  try {
-    const text = decode(readFile(`/proc/${pid}/stat`));
-    return text.slice(text.lastIndexOf(")") + 2).split(" ");
-  } catch (error) {
-    if (error instanceof SyscallError) return [];
-    throw error;
-  }
+  const text = readSmallFile(`/proc/${pid}/stat`);
+  return text === undefined ? [] : text.slice(text.lastIndexOf(")") + 2).split(" ");
 }
 
 const parentOf = (pid: number): number => Number(fieldsOf(pid)[1]);

@@ -11,7 +11,7 @@ import {
   MOUNT_ATTR_NOSUID,
 } from "../../ffi/constants/mount.ts";
 import { readFile } from "../../ffi/file.ts";
-import { unescapeField } from "../mountinfo.ts";
+import { type MountLine, parseMountinfo } from "../mountinfo.ts";
 
 /** A mount. */
 export interface MountEntry {
@@ -36,16 +36,17 @@ export function readMounts(): MountEntry[] {
 
 /** Those of the text that can be reached: others are hidden by what is mounted over them. */
 export function reachable(text: string): MountEntry[] {
-  const mounts = text.split("\n").filter((line) => line !== "").map(parse);
+  const mounts = parseMountinfo(text);
   const ids = new Set(mounts.map(({ id }) => id));
   const children = Map.groupBy(mounts, ({ id, parent }) => id === parent ? "" : parent);
   const found: MountEntry[] = [];
-  const visit = (mount: Parsed): void => {
+  const visit = (mount: MountLine): void => {
     const below = children.get(mount.id) ?? [];
     // The last one that lies on all of this mount hides it, and what is below it.
     const cover = below.findLast(({ path }) => path === mount.path);
     if (cover) return visit(cover);
-    found.push(mount);
+    const attributes = mount.options.reduce((all, option) => all | (KEPT[option] ?? 0), 0);
+    found.push({ path: mount.path, type: mount.type, attributes });
     below.forEach((child, i) => {
       const later = below.slice(i + 1);
       if (!later.some(({ path }) => isWithin(child.path, path))) visit(child);
@@ -56,20 +57,6 @@ export function reachable(text: string): MountEntry[] {
   );
   if (top) visit(top);
   return found.sort((a, b) => a.path < b.path ? -1 : 1);
-}
-
-interface Parsed extends MountEntry {
-  readonly id: string;
-  readonly parent: string;
-}
-
-function parse(line: string): Parsed {
-  // id parent major:minor root path options [tags...] - type source options
-  const [id, parent, , , path, options] = line.split(" ") as [string, string, ...string[]];
-  const [type] = line.slice(line.indexOf(" - ") + 3).split(" ");
-  let attributes = 0;
-  for (const option of options!.split(",")) attributes |= KEPT[option] ?? 0;
-  return { id, parent, path: unescapeField(path!), type: type!, attributes };
 }
 
 /** Whether a path is another one, or lies below it. */

@@ -13,15 +13,14 @@ import {
 } from "../../ffi/constants/prctl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { ioctl } from "../../ffi/ioctl.ts";
-import { optional } from "../../ffi/libc.ts";
 import { assuming, forked, opened, processOf } from "../../ffi/plan/assume.ts";
 import type { Answer, Call } from "../../ffi/plan/walk.ts";
 import { syscall } from "../../ffi/syscall.ts";
 import { close } from "../../ffi/unistd.ts";
 import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
-import { learn, type Namespace, namespaceAt, ownerOf, text, withFile } from "./host.ts";
+import { readSmallFile } from "../small_file.ts";
+import { learn, type Namespace, namespaceAt, ownerOf, parseMap, withFile } from "./host.ts";
 import { FILES } from "./files.ts";
-import { parseMap } from "./needs.ts";
 import { DONE, failed, type Predict } from "./predict.ts";
 import { descriptor, inside, type Open, outside, type State } from "./state.ts";
 
@@ -132,7 +131,7 @@ const PROCESSES: Readonly<Partial<Record<string, Predict>>> = {
   pidfd_getfd: ({ process: { state } }, fd, other) => {
     const { pid } = descriptor(state, fd!) as Open;
     const real = `/proc/${pid}/fd/${other}`;
-    if (optional(() => text(`/proc/${pid}/fdinfo/${other}`)) === undefined) return failed(EBADF);
+    if (readSmallFile(`/proc/${pid}/fdinfo/${other}`) === undefined) return failed(EBADF);
     return { result: opened(state, { real, pid } as Open) };
   },
   ioctl: ({ process: { state } }, fd, request) => {

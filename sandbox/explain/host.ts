@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { decode } from "../../ffi/bytes.ts";
 import { F_GETFD, fcntl, FD_CLOEXEC, O_CLOEXEC, O_RDONLY, open } from "../../ffi/fcntl.ts";
-import { readFile } from "../../ffi/file.ts";
 import { optional } from "../../ffi/libc.ts";
 import {
   ioctl,
@@ -16,7 +14,9 @@ import {
 } from "../../ffi/ioctl.ts";
 import { fstat } from "../../ffi/stat.ts";
 import { close } from "../../ffi/unistd.ts";
+import { type MountLine, parseMountinfo } from "../mountinfo.ts";
 import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
+import { readSmallFile } from "../small_file.ts";
 
 /** A user namespace, as far as privileges depend on it. */
 export interface UserNamespace {
@@ -61,7 +61,7 @@ export interface Self {
 
 /** This process, out of proc_pid_status(5). */
 export function self(): Self {
-  const status = text("/proc/self/status") ?? "";
+  const status = readSmallFile("/proc/self/status") ?? "";
   const field = (name: string): string =>
     new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
   const numbers = (name: string): number[] => field(name).split(/\s+/).filter(Boolean).map(Number);
@@ -88,7 +88,7 @@ function inheritable(): number[] {
 
 /** The number of the last capability that this kernel has. */
 export function lastCapability(): number {
-  return Number(text("/proc/sys/kernel/cap_last_cap") ?? 40);
+  return Number(readSmallFile("/proc/sys/kernel/cap_last_cap") ?? 40);
 }
 
 /** Our own user namespace. */
@@ -96,7 +96,7 @@ export function ownUserNamespace(): UserNamespace {
   return {
     name: "this user namespace",
     maps: {},
-    setgroupsDenied: text("/proc/self/setgroups")?.trim() === "deny",
+    setgroupsDenied: readSmallFile("/proc/self/setgroups")?.trim() === "deny",
   };
 }
 
@@ -175,12 +175,16 @@ export function namespacesOf(
 
 /** Notes which ids a user namespace knows, in which a process is. */
 export function learn(user: UserNamespace, pid: number): void {
-  const read = (file: string): IdRange[] =>
-    (text(`/proc/${pid}/${file}`) ?? "").split("\n").filter(Boolean).map((line) =>
-      line.trim().split(/ +/).map(Number) as unknown as IdRange
-    );
+  const read = (file: string): IdRange[] => parseMap(readSmallFile(`/proc/${pid}/${file}`) ?? "");
   Object.assign(user.maps, { uid: read("uid_map"), gid: read("gid_map") });
-  user.setgroupsDenied = text(`/proc/${pid}/setgroups`)?.trim() === "deny";
+  user.setgroupsDenied = readSmallFile(`/proc/${pid}/setgroups`)?.trim() === "deny";
+}
+
+/** The ranges of a map, as they are written and read. */
+export function parseMap(text: string): IdRange[] {
+  return text.split("\n").filter((line) => line.trim() !== "").map((line) =>
+    line.trim().split(/\s+/).map(Number) as unknown as IdRange
+  );
 }
 
 /** The owner of a process's directory in /proc. */
@@ -190,23 +194,20 @@ export function ownerOf(pid: number): { uid: number; gid: number } | undefined {
 
 /** Whether parts of the proc that is mounted here are hidden by other mounts: then no other is allowed inside. */
 export function procIsHidden(): boolean {
-  const lines = (text("/proc/self/mountinfo") ?? "").split("\n");
-  const points = lines.map((line) => line.split(" ")[4] ?? "");
   // What is mounted on directories that are empty for good hides nothing.
-  return points.some((point) =>
-    point.startsWith("/proc/") && !/^\/proc\/(sys\/fs\/binfmt_misc|fs\/nfsd)$/.test(point)
+  return mounts().some(({ path }) =>
+    path.startsWith("/proc/") && !/^\/proc\/(sys\/fs\/binfmt_misc|fs\/nfsd)$/.test(path)
   );
 }
 
 /** Whether the root of this process is that of its mount namespace; nobody in a chroot may make a user namespace. */
 export function isChrooted(): boolean {
-  const lines = (text("/proc/self/mountinfo") ?? "").split("\n");
-  return lines.length > 1 && !lines.some((line) => line.split(" ")[4] === "/");
+  const all = mounts();
+  return all.length > 0 && !all.some(({ path }) => path === "/");
 }
 
-/** The text of a file; nothing if it can't be read. */
-export function text(path: string): string | undefined {
-  return optional(() => decode(readFile(path)));
+function mounts(): MountLine[] {
+  return parseMountinfo(readSmallFile("/proc/self/mountinfo") ?? "");
 }
 
 /** Opens a file for a moment. */

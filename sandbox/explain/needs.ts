@@ -10,13 +10,13 @@ import { processOf } from "../../ffi/plan/assume.ts";
 import type { Call } from "../../ffi/plan/walk.ts";
 import { type NamespaceName, NAMESPACES } from "../namespaces.ts";
 import { SETTINGS } from "../refusal.ts";
+import { readSmallFile } from "../small_file.ts";
 import {
-  type IdRange,
   isChrooted,
   namespaceAt,
   ownerOf,
+  parseMap,
   procIsHidden,
-  text,
   type UserNamespace,
 } from "./host.ts";
 import { capable, descriptor, inside, type State } from "./state.ts";
@@ -128,13 +128,13 @@ function userNamespace(state: State): Privilege[] {
       EPERM,
     ),
   ];
-  const limit = text("/proc/sys/user/max_user_namespaces")?.trim();
+  const limit = readSmallFile("/proc/sys/user/max_user_namespaces")?.trim();
   if (limit !== undefined) {
     found.push(setting("user.max_user_namespaces above 0", limit !== "0", ENOSPC));
   }
   const admin = capable(state, CAPABILITIES.CAP_SYS_ADMIN, state.user);
   for (const [file, refuses] of SETTINGS) {
-    const value = text(file)?.trim();
+    const value = readSmallFile(file)?.trim();
     if (value === undefined) continue;
     const name = file.slice("/proc/sys/".length).replaceAll("/", ".");
     found.push(
@@ -198,13 +198,6 @@ function writing(
     (kind === "uid" ? user.owner === state.uid : user.setgroupsDenied);
   if (!self) found.push(cap(state, kind === "uid" ? "CAP_SETUID" : "CAP_SETGID", user.parent));
   return found;
-}
-
-/** The ranges of a map, as they are written. */
-export function parseMap(text: string): IdRange[] {
-  return text.split("\n").filter((line) => line.trim() !== "").map((line) =>
-    line.trim().split(/\s+/).map(Number) as unknown as IdRange
-  );
 }
 
 function setting(text: string, has: boolean, errno: number): Privilege {

@@ -7,6 +7,7 @@
 import { type Assumed, type Descriptor, start } from "../../ffi/plan/assume.ts";
 import { currentDirectory } from "./lookup.ts";
 import {
+  lastCapability,
   type Namespace,
   namespacesOf,
   ownUserNamespace,
@@ -14,7 +15,6 @@ import {
   self,
   type UserNamespace,
 } from "./host.ts";
-import { lastCapability } from "./host.ts";
 import type { NamespaceName } from "../namespaces.ts";
 
 /** What is known of a process. */

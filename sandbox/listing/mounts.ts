@@ -5,7 +5,7 @@
  */
 import { decode } from "../../ffi/bytes.ts";
 import { readFile } from "../../ffi/file.ts";
-import { unescapeField } from "../mountinfo.ts";
+import { parseMountinfo } from "../mountinfo.ts";
 
 /** A file to which a namespace is bound, by a mount of the kernel's nsfs. */
 export interface NamespaceMount {
@@ -24,14 +24,8 @@ export function namespaceMounts(): NamespaceMount[] {
 
 /** Those in the text of such a file. */
 export function parseMounts(text: string): NamespaceMount[] {
-  return text.split("\n").flatMap((line) => parse(line) ?? []);
-}
-
-/** A line of mountinfo, see proc_pid_mountinfo(5): the type stands behind a lone `-`. */
-function parse(line: string): NamespaceMount | undefined {
-  if (!line.includes(" - nsfs ")) return undefined;
-  const [, , , root = "", target = ""] = line.split(" ");
-  const [, inode] = /^[^[]*\[(\d+)\]/.exec(unescapeField(root)) ?? [];
-  if (inode === undefined) return undefined;
-  return { root: unescapeField(root), inode: Number(inode), target: unescapeField(target) };
+  return parseMountinfo(text).filter(({ type }) => type === "nsfs").flatMap(({ root, path }) => {
+    const [, inode] = /^[^[]*\[(\d+)\]/.exec(root) ?? [];
+    return inode === undefined ? [] : [{ root, inode: Number(inode), target: path }];
+  });
 }
