@@ -7,9 +7,7 @@ import { decode } from "../ffi/bytes.ts";
 import { capget } from "../ffi/capability.ts";
 import { CAPABILITIES, type CapabilityName } from "../ffi/constants/capability.ts";
 import { RLIMITS } from "../ffi/constants/resource.ts";
-import { SyscallError } from "../ffi/errno.ts";
 import { readFile } from "../ffi/file.ts";
-import { statx } from "../ffi/stat.ts";
 import { getegid, geteuid } from "../ffi/unistd.ts";
 import {
   DIE_WITH_PARENT,
@@ -27,6 +25,7 @@ import {
   OCI_VERSION,
   READONLY_PATHS,
 } from "../sandbox/container/defaults.ts";
+import { isNested } from "../sandbox/container/machine.ts";
 import type {
   Config,
   IdMapping,
@@ -35,6 +34,7 @@ import type {
   Process,
   Rlimit,
 } from "../sandbox/container/oci.ts";
+import { exists } from "../sandbox/container/state.ts";
 import type { Capabilities } from "../sandbox/privileges.ts";
 import { defaultSeccomp } from "../sandbox/seccomp/default.ts";
 import { parseProfile, resolveProfile, type Seccomp } from "../sandbox/seccomp/profile.ts";
@@ -171,21 +171,6 @@ function defaultOf(option: NamespaceOption, mapped: boolean): string {
 function isNewNamespace(option: NamespaceOption, value: string): boolean {
   if (option === "net") return value === "none" || value === "veth" || value === "pasta";
   return option === "userns" ? value === "one" || value === "auto" : value === "new";
-}
-
-/** Whether this process is itself in a user namespace. */
-function isNested(): boolean {
-  return !/^ +0 +0 +4294967295\n$/.test(decode(readFile("/proc/self/uid_map")));
-}
-
-function exists(path: string): boolean {
-  try {
-    statx(path);
-    return true;
-  } catch (error) {
-    if (error instanceof SyscallError) return false;
-    throw error;
-  }
 }
 
 // Ids ----------------------------------------------------------------------

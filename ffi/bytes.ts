@@ -42,3 +42,16 @@ export function decode(bytes: Uint8Array): string {
   }
   return text;
 }
+
+/** The text at an address, up to its NUL. */
+export function textAt(address: Deno.PointerObject): string {
+  try {
+    return Deno.UnsafePointerView.getCString(address);
+  } catch {
+    // It is not UTF-8.
+    const view = new Deno.UnsafePointerView(address);
+    let length = 0;
+    while (view.getUint8(length) !== 0) length++;
+    return decode(new Uint8Array(view.getArrayBuffer(length)));
+  }
+}

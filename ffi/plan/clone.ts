@@ -25,7 +25,7 @@ import { CLONE_PIDFD, CLONE_VFORK, CLONE_VM } from "../constants/sched.ts";
 import { SIG_DFL, SIG_IGN, SIG_SETMASK, SIGNALS } from "../constants/signal.ts";
 import { P_PID, WEXITED } from "../constants/wait.ts";
 import { ended } from "../children.ts";
-import { decode } from "../bytes.ts";
+import { textAt } from "../bytes.ts";
 import type { SyscallError } from "../errno.ts";
 import { call, environ } from "../libc.ts";
 import { clearCache } from "../libgcc.ts";
@@ -340,7 +340,7 @@ function readFailure(plan: Plan, memory: Memory): SyscallError {
   const { subject, hint } = plan.steps[step]!.note;
   const text = (cell: Cell | undefined): string => {
     const address = cell ? Deno.UnsafePointer.create(memory.read(cell)) : null;
-    return address ? decode(cstringAt(address)) : "";
+    return address ? textAt(address) : "";
   };
   return failureOf(plan, {
     step,
@@ -348,13 +348,6 @@ function readFailure(plan: Plan, memory: Memory): SyscallError {
     subject: text(subject),
     hint: text(hint),
   });
-}
-
-function cstringAt(address: Deno.PointerObject): Uint8Array {
-  const view = new Deno.UnsafePointerView(address);
-  let length = 0;
-  while (view.getUint8(length) !== 0) length++;
-  return new Uint8Array(view.getArrayBuffer(length)).slice();
 }
 
 /** How much execve(2) would leave on a stack: argc, argv, environment, strings. */

@@ -26,7 +26,7 @@ import { close, unlink, write } from "../unistd.ts";
 const DIRECTORIES = ["/run", "/dev/shm", "/tmp", "/var/tmp", "."];
 
 /** What is in it stays as it is, whoever gets hold of it: /proc/PID/exe leads to it. */
-const SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+export const SEALS: number = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
 /**
  * Makes an executable in memory, which nobody can change any more.

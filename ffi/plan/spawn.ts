@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { decode } from "../bytes.ts";
+import { decode, textAt } from "../bytes.ts";
 import { EACCES, EINTR } from "../constants/errno.ts";
 import { AT_FDCWD, FD_CLOEXEC, O_CLOEXEC, O_WRONLY } from "../constants/fcntl.ts";
 import { RLIMIT_NOFILE } from "../constants/resource.ts";
@@ -372,18 +372,6 @@ export function ownEnvironment(): string[] {
   for (let at = 0;; at += 8) {
     const address = view.getPointer(at);
     if (!address) return variables;
-    variables.push(cstringAt(address));
-  }
-}
-
-function cstringAt(address: Deno.PointerObject): string {
-  try {
-    return Deno.UnsafePointerView.getCString(address);
-  } catch {
-    // It is not UTF-8.
-    const view = new Deno.UnsafePointerView(address);
-    let length = 0;
-    while (view.getUint8(length) !== 0) length++;
-    return decode(new Uint8Array(view.getArrayBuffer(length)));
+    variables.push(textAt(address));
   }
 }

@@ -15,22 +15,12 @@
 import { decode, encode } from "../../ffi/bytes.ts";
 import { EINVAL } from "../../ffi/constants/errno.ts";
 import { readdir } from "../../ffi/dirent.ts";
-import {
-  F_ADD_SEALS,
-  F_GET_SEALS,
-  F_SEAL_GROW,
-  F_SEAL_SEAL,
-  F_SEAL_SHRINK,
-  F_SEAL_WRITE,
-  fcntl,
-  O_CLOEXEC,
-  O_RDONLY,
-  open,
-} from "../../ffi/fcntl.ts";
+import { F_ADD_SEALS, F_GET_SEALS, fcntl, O_CLOEXEC, O_RDONLY, open } from "../../ffi/fcntl.ts";
 import { readFile } from "../../ffi/file.ts";
 import { optional } from "../../ffi/libc.ts";
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_NOEXEC_SEAL } from "../../ffi/mman.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
+import { SEALS } from "../../ffi/plan/image.ts";
 import { type Cell, ERRNO } from "../../ffi/plan/step.ts";
 import { close, readlink } from "../../ffi/unistd.ts";
 import type { NamespaceName } from "../namespaces.ts";
@@ -51,7 +41,6 @@ export interface Description {
 }
 
 const NAME = "denspace-container";
-const SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
 /** Puts the description of a container into sealed memory; its descriptor. */
 export function holdDescription(

@@ -4,7 +4,7 @@
  * @module
  */
 import { readdir } from "../../ffi/dirent.ts";
-import { SyscallError } from "../../ffi/errno.ts";
+import { optional } from "../../ffi/libc.ts";
 import { plan } from "../../ffi/plan/builder.ts";
 import type { Plan } from "../../ffi/plan/step.ts";
 import { encode } from "../../ffi/bytes.ts";
@@ -46,15 +46,7 @@ function withThoseBelow(directory: string): string[] {
 }
 
 function subdirectories(directory: string): string[] {
-  return attempt(() => readdir(directory)).map((name) => `${directory}/${name}`)
-    .filter((path) => attempt(() => readdir(path)).length > 0);
-}
-
-function attempt(list: () => string[]): string[] {
-  try {
-    return list();
-  } catch (error) {
-    if (error instanceof SyscallError) return [];
-    throw error;
-  }
+  const names = (path: string): string[] => optional(() => readdir(path)) ?? [];
+  return names(directory).map((name) => `${directory}/${name}`)
+    .filter((path) => names(path).length > 0);
 }

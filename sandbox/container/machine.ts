@@ -20,6 +20,7 @@ import { getegid, geteuid, readlink } from "../../ffi/unistd.ts";
 import { findHierarchies, type Hierarchy } from "../cgroup/hierarchies.ts";
 import type { Files } from "./layers.ts";
 import { type MountEntry, readMounts } from "./mount_table.ts";
+import { newId } from "./state.ts";
 
 /** A machine, and who runs a container on it. */
 export interface Machine {
@@ -44,12 +45,17 @@ export function thisMachine(): Machine {
   return {
     uid: geteuid(),
     gid: getegid(),
-    nested: !/^ +0 +0 +4294967295\n$/.test(decode(readFile("/proc/self/uid_map"))),
+    nested: isNested(),
     files: { stat, list, readlink },
-    id: crypto.randomUUID().replaceAll("-", "").slice(0, 12),
+    id: newId(),
     mounts: readMounts,
     hierarchies: findHierarchies,
   };
+}
+
+/** Whether this process is in a user namespace of its own. */
+export function isNested(): boolean {
+  return !/^ +0 +0 +4294967295\n$/.test(decode(readFile("/proc/self/uid_map")));
 }
 
 const KINDS = new Map([[S_IFDIR, "directory"], [S_IFREG, "file"], [S_IFLNK, "link"]]);

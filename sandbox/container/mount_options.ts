@@ -59,7 +59,8 @@ const ATTRIBUTES: Readonly<Record<string, readonly [set: number, clear: number]>
   defaults: [0, 0],
 };
 
-const PROPAGATIONS: Readonly<Record<string, number>> = {
+/** The flags of mount(2) for each propagation. */
+export const PROPAGATIONS: Readonly<Record<string, number>> = {
   private: MS_PRIVATE,
   slave: MS_SLAVE,
   shared: MS_SHARED,

@@ -8,7 +8,7 @@ import { parseAddress, parsePrefix } from "../network/address.ts";
 import { type Nat, parsePublished } from "../network/nat.ts";
 import type { Pasta } from "../network/pasta.ts";
 import { parseRate } from "../network/rate.ts";
-import type { Veth } from "../network/veth.ts";
+import { endsOf, type Veth } from "../network/veth.ts";
 import {
   NETWORK,
   NETWORK_ADDRESSES,
@@ -19,9 +19,6 @@ import {
   NETWORK_PUBLISH,
   NETWORK_RATE,
 } from "./annotations.ts";
-
-/** The interface inside. */
-const PEER = "eth0";
 
 /**
  * The interfaces that annotations describe; nothing if they describe none.
@@ -37,8 +34,7 @@ export function vethOf(
   const list = (name: string): string[] => annotations[name]?.split(",") ?? [];
   const rate = annotations[NETWORK_RATE];
   return {
-    name: `ve${id}`,
-    peer: PEER,
+    ...endsOf(id),
     addresses: list(NETWORK_ADDRESSES).map(parsePrefix),
     outside: list(NETWORK_OUTSIDE).map(parsePrefix),
     gateways: list(NETWORK_GATEWAYS).map(parseAddress),

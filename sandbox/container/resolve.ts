@@ -72,7 +72,8 @@ export type Ids =
   | { readonly user: number; readonly group: number }
   | { readonly ranges: IdRanges };
 
-const KINDS: Readonly<Record<NamespaceType, NamespaceName>> = {
+/** What a kind of namespace is called here, by what the specification calls it. */
+export const KINDS: Readonly<Record<NamespaceType, NamespaceName>> = {
   pid: "pid",
   network: "net",
   mount: "mount",
@@ -104,6 +105,7 @@ export function resolve(config: Config, machine: Machine): Container {
     .map((mount) => mountSpec(mount, idmapOf(linux.uidMappings, linux.gidMappings)));
   const directory = stateDirectory(machine.uid);
   const veth = vethOf(annotations, machine.id);
+  const exists = (path: string): boolean => machine.files.stat(path) !== undefined;
   const { [LAYERS]: keep, [TIMEOUT]: timeout, [LANDLOCK]: granted } = annotations;
   const layers = keep === undefined
     ? undefined
@@ -127,8 +129,8 @@ export function resolve(config: Config, machine: Machine): Container {
     cgroup: cgroupOf(config, machine),
     state: directory === undefined ? undefined : `${directory}/${machine.id}`,
     veth,
-    pasta: pastaOf(annotations, (path) => machine.files.stat(path) !== undefined),
-    nat: natOf(annotations, veth, (path) => machine.files.stat(path) !== undefined),
+    pasta: pastaOf(annotations, exists),
+    nat: natOf(annotations, veth, exists),
     init: annotations[INIT] === "true",
     diff: annotations[DIFF] === "true",
     dieWithParent: annotations[DIE_WITH_PARENT] === "true",

@@ -4,13 +4,7 @@
  * @module
  */
 import { AT_FDCWD, O_CLOEXEC, O_PATH } from "../../ffi/constants/fcntl.ts";
-import {
-  MOUNT_ATTR_RDONLY,
-  MS_PRIVATE,
-  MS_SHARED,
-  MS_SLAVE,
-  MS_UNBINDABLE,
-} from "../../ffi/constants/mount.ts";
+import { MOUNT_ATTR_RDONLY, MS_PRIVATE } from "../../ffi/constants/mount.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { EPERM } from "../../ffi/constants/errno.ts";
@@ -19,6 +13,7 @@ import { pivotRoot } from "../root.ts";
 import { copyDevices, type Devices, fillDev, mustBeDevice } from "./dev.ts";
 import { isLayer, type Layer } from "./layers.ts";
 import { makeReadonly, mask } from "./masks.ts";
+import { PROPAGATIONS } from "./mount_options.ts";
 import {
   attachMount,
   copySource,
@@ -164,13 +159,6 @@ export function changeRoot(p: Builder, { config, layers }: Container, root: Root
     });
   }
 }
-
-const PROPAGATIONS: Readonly<Record<string, number>> = {
-  private: MS_PRIVATE,
-  slave: MS_SLAVE,
-  shared: MS_SHARED,
-  unbindable: MS_UNBINDABLE,
-};
 
 /** Has mount points be made in a root that will be read-only. */
 function allowMountPoints(p: Builder, root: Cell): void {

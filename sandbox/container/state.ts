@@ -41,6 +41,11 @@ export interface Left {
   readonly network: number;
 }
 
+/** A name that no other container has: by it the container is noted, and called what it has outside. */
+export function newId(): string {
+  return crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+}
+
 /** Where containers of a user are noted; nowhere if there is no such directory. */
 export function stateDirectory(uid: number): string | undefined {
   const parent = uid === 0 ? "/run" : `/run/user/${uid}`;

@@ -54,6 +54,11 @@ export interface Veth {
   readonly rate?: Rate | undefined;
 }
 
+/** What the ends are called, for a container with this id of at most 12 bytes. */
+export function endsOf(id: string): Pick<Veth, "name" | "peer"> {
+  return { name: `ve${id}`, peer: "eth0" };
+}
+
 /** The interface that sends what the end outside receives. */
 function ifbOf({ name }: Veth): string {
   return `${name}i`;

@@ -12,10 +12,11 @@ import { host } from "../../ffi/plan/host.ts";
 import { getegid, geteuid, getpid } from "../../ffi/unistd.ts";
 import { findHierarchies } from "../cgroup/hierarchies.ts";
 import { type Cgroup, layOutCgroup } from "../cgroup/layout.ts";
+import { newId } from "../container/state.ts";
 import { checkResources } from "../container/supported.ts";
 import { parseAddress, parsePrefix } from "../network/address.ts";
 import { parseRate } from "../network/rate.ts";
-import type { Veth } from "../network/veth.ts";
+import { endsOf, type Veth } from "../network/veth.ts";
 import { type MountSpec, mountSpec } from "../container/mounts.ts";
 import { type IdRange, subordinateIds } from "../idranges.ts";
 import type { InsideId } from "../idmap.ts";
@@ -265,7 +266,7 @@ export function check(options: ProgramOptions): Checked {
 function outside(
   { resources, cgroupsPath, network }: ProgramOptions,
 ): Pick<Checked, "id" | "cgroup" | "veth"> {
-  const id = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  const id = newId();
   const path = optionalText("cgroupsPath", cgroupsPath) ?? `denspace-${id}`;
   return {
     id,
@@ -284,8 +285,7 @@ function interfaces(wanted: Network, id: string): Veth {
     list(`network.${what}`, values).map((value, i) => text(`network.${what}[${i}]`, value));
   const wantedRate = optionalText("network.rate", rate);
   return {
-    name: `ve${id}`,
-    peer: "eth0",
+    ...endsOf(id),
     addresses: texts("addresses", addresses).map(parsePrefix),
     outside: texts("outside", outside).map(parsePrefix),
     gateways: texts("gateways", gateways).map(parseAddress),

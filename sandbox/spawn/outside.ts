@@ -9,8 +9,7 @@ import { plan } from "../../ffi/plan/builder.ts";
 import type { Cgroup } from "../cgroup/layout.ts";
 import { removeCgroups } from "../cgroup/steps.ts";
 import { readUsage, type Usage } from "../cgroup/usage.ts";
-import { holdState, stateDirectory } from "../container/state.ts";
-import { ownNetwork } from "../container/state.ts";
+import { holdState, ownNetwork, stateDirectory } from "../container/state.ts";
 import { removeVeths, type Veth } from "../network/veth.ts";
 import { geteuid } from "../../ffi/unistd.ts";
 

@@ -13,10 +13,12 @@ import { decode, encode } from "../../ffi/bytes.ts";
 export const NO_ID = 0xffff_ffff;
 const HOST_NAME_MAX = 64;
 
+/** A value as a message shows it. */
 export function show(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : String(value);
 }
 
+/** Fails unless an object has none but these keys. */
 export function known(what: string, value: object, keys: ReadonlySet<string>): void {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`${what}s must be an object, not ${show(value)}`);
@@ -26,6 +28,7 @@ export function known(what: string, value: object, keys: ReadonlySet<string>): v
   }
 }
 
+/** An object, or an empty one for none. */
 export function object(name: string, value: object | undefined): Record<string, unknown & never> {
   if (value === undefined) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -47,17 +50,20 @@ export function record<T extends object>(
   return found as Partial<T>;
 }
 
+/** An array, or an empty one for none. */
 export function list<T>(name: string, value: readonly T[] | undefined): readonly T[] {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw new TypeError(`${name} must be an array, not ${show(value)}`);
   return Array.from(value as readonly T[]);
 }
 
+/** A list of no more than so many elements. */
 export function limited<T>(name: string, values: readonly T[], most: number): readonly T[] {
   if (values.length > most) throw new RangeError(`${name} must have at most ${most} elements`);
   return values;
 }
 
+/** A text: what is given as bytes is decoded. */
 export function text(name: string, value: unknown): string {
   const found = value instanceof Uint8Array ? decode(value) : value;
   if (typeof found !== "string") {
@@ -67,6 +73,7 @@ export function text(name: string, value: unknown): string {
   return found;
 }
 
+/** A text, or none. */
 export function optionalText(name: string, value: unknown): string | undefined {
   return value === undefined ? undefined : text(name, value);
 }
@@ -80,6 +87,7 @@ export function name(what: string, value: unknown): string | undefined {
   return found;
 }
 
+/** A boolean; `false` for none. */
 export function boolean(name: string, value: unknown): boolean {
   if (value === undefined) return false;
   if (typeof value !== "boolean") {
@@ -88,6 +96,7 @@ export function boolean(name: string, value: unknown): boolean {
   return value;
 }
 
+/** One of some words, or none. */
 export function oneOf<T extends string>(
   name: string,
   value: T | undefined,
@@ -97,6 +106,7 @@ export function oneOf<T extends string>(
   throw new TypeError(`${name} must be one of ${values.map(show).join(", ")}, not ${show(value)}`);
 }
 
+/** A whole number within bounds. */
 export function integer(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== "number" || !Number.isInteger(value)) {
     throw new TypeError(`${name} must be an integer, not ${show(value)}`);
@@ -107,23 +117,28 @@ export function integer(name: string, value: unknown, min: number, max: number):
   return value;
 }
 
+/** A user or group id. */
 export function id(name: string, value: unknown): number {
   return integer(name, value, 0, NO_ID - 1);
 }
 
+/** An id, or none. */
 export function optionalId(name: string, value: unknown): number | undefined {
   return value === undefined ? undefined : id(name, value);
 }
 
+/** A whole number that may need 64 bits. */
 export function wide(name: string, value: unknown): bigint {
   if (typeof value === "bigint") return value;
   return BigInt(integer(name, value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER));
 }
 
+/** An unsigned number of 64 bits. */
 export function u64(name: string, value: unknown): bigint {
   return unsigned(name, wide(name, value));
 }
 
+/** A number of seconds of 64 bits, or none. */
 export function seconds(name: string, value: unknown): bigint | undefined {
   if (value === undefined) return undefined;
   const found = wide(name, value);
