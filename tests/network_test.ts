@@ -329,6 +329,31 @@ networkTest("what is outside is removed, also while the container runs, and once
   await said(program);
 });
 
+networkTest("what was removed is gone at once, and its names can be used again", async () => {
+  await using host = await Host.make();
+  const want = veth(1, { rate: parseRate("1gbit") });
+  const script = `for i in 1 2 3 4 5; do
+    ${container(want)} -c : && ${removal(want)} &&
+      ip link add test1 type veth peer name test1i && ip link delete test1 || exit
+    done; ip -brief link`;
+  assertMatch(await host.run("sh", "-c", script), /^lo .*\n$/);
+});
+
+networkTest(
+  "if who waits for the removal is killed before it begins, it is done all the same",
+  async () => {
+    await using host = await Host.make();
+    const want = veth(1, { rate: parseRate("1gbit") });
+    const program = await started(host, container(want));
+    const kill =
+      "strace -qq -f -o /dev/null -e trace=close_range -e inject=close_range:signal=KILL";
+    assertEquals(await host.run(...kill.split(" "), removal(want)), "");
+    assertEquals(await host.links(), ["lo"]);
+    program.kill();
+    await said(program);
+  },
+);
+
 networkTest("an interface is told of by a plan, and what the kernel refuses is said", async () => {
   await using host = await Host.make();
   const file = executable(plan("test", (p) => {

@@ -30,11 +30,15 @@ import {
   type Prefix,
   type Rate,
 } from "../../ffi/netlink.ts";
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
 import { forkHelper, type Helper } from "../helper.ts";
 import { interfaceIndex, openRtnetlink, tell } from "./rtnetlink.ts";
+
+const ALL_DESCRIPTORS = 0xffff_ffff;
 
 /** A pair of interfaces. */
 export interface Veth {
@@ -130,12 +134,55 @@ export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void
   p.call("close", [socket]);
 }
 
-/** Outside: removes what is there of pairs, by the names of their ends. */
+/**
+ * Outside: removes what is there of pairs, by the names of their ends.
+ *
+ *     this process                   a child
+ *     pipe, clone -----------------> close all that it need not have
+ *     read <------------------------
+ *     RTM_DELLINK                    RTM_DELLINK
+ *     go on: nothing is there        wait for nobody
+ *                                    exit
+ *
+ * Interfaces are gone for everybody after a few milliseconds, but whom they were
+ * removed for has to wait some 20 more, until no processor can be looking at
+ * their memory. That can be a child for whom nobody waits. If it could not be
+ * made, or was killed, this process removes them; what was removed before it
+ * can't find, and it can't look before the removal is over.
+ */
 export function removeVeths(p: Builder, names: readonly string[]): void {
   if (names.length === 0) return;
+  const messages = names.map((name) => deleteGroup(groupOf(name)));
   const socket = openRtnetlink(p);
-  for (const name of names) {
-    tell(p, socket, deleteGroup(groupOf(name)), {
+  const fds = p.cell("pipe");
+  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { message: "pipe failed" });
+  const [input, output] = [0, 4].map((at) => p.control("load32", [{ addressOf: fds }, at]));
+  const alone = p.label();
+  const child = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
+    why: "wait until the kernel has freed the interfaces",
+    child: "removal",
+    fail: alone,
+  });
+  p.when("equal", child, 0, () =>
+    p.apart(() => {
+      const end = p.label();
+      const why = "whoever waits for their end need not wait for this process";
+      p.call("close_range", [0, p.control("sub", [socket, 1]), 0], { why, fail: end });
+      p.call("close_range", [p.control("add", [socket, 1]), ALL_DESCRIPTORS, 0], {
+        why: "now the other one goes on",
+        fail: end,
+      });
+      for (const { bytes } of messages) {
+        p.call("sendto", [socket, bytes, bytes.length, 0, 0, 0], { fail: end });
+      }
+      p.place(end);
+      p.call("exit_group", [0]);
+    }));
+  p.call("close", [output!], { why: "so that the other's end is seen" });
+  p.call("read", [input!, { addressOf: p.cell("byte") }, 1], { why: "until it begins" });
+  p.place(alone);
+  for (const [i, name] of names.entries()) {
+    tell(p, socket, messages[i]!, {
       why: "nobody is left to talk to",
       message: `cannot remove the interface ${name}`,
       unless: ENODEV,
