@@ -13,6 +13,7 @@ import {
   hasOtherRoot,
   hasSELinux,
   hasUnifiedCgroups,
+  isAtLeast,
   kernelRelease,
   kindsHere,
   otherNamespaces,
@@ -290,7 +291,7 @@ function parseTarget(text: string): Pick<Request, "target" | "targetInode"> {
   const [, pid, inode] = /^(.*):([0-9]+)$/s.exec(text) ?? [undefined, text];
   const target = parseId(pid!, "pid");
   if (inode === undefined) return { target, targetInode: undefined };
-  requireLinux(6, 9, `cannot find ${text}: to tell processes apart by an inode`);
+  requireLinux("6.9", `cannot find ${text}: to tell processes apart by an inode`);
   return { target, targetInode: BigInt(inode) };
 }
 
@@ -298,16 +299,15 @@ function parseTarget(text: string): Pick<Request, "target" | "targetInode"> {
 function parseNamespace(text: string | undefined): string | bigint | undefined {
   const path = withoutEquals(text);
   if (path === undefined || !/^:[0-9]+$/.test(path)) return path;
-  requireLinux(6, 19, `cannot open ${path}: to open a namespace by its id`);
+  requireLinux("6.19", `cannot open ${path}: to open a namespace by its id`);
   return BigInt(path.slice(1));
 }
 
 /** Fails on kernels before this one, where what is asked for would do something else. */
-function requireLinux(major: number, minor: number, why: string): void {
+function requireLinux(least: string, why: string): void {
   const release = kernelRelease();
-  const [here = 0, after = 0] = release.split(".").map(Number);
-  if (here > major || here === major && after >= minor) return;
-  throw new ArgumentError(`${why} takes Linux ${major}.${minor}, here is ${release}`);
+  if (isAtLeast(release, least)) return;
+  throw new ArgumentError(`${why} takes Linux ${least}, here is ${release}`);
 }
 
 /** A leading `=` stands between a short option and its value. */

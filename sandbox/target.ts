@@ -105,6 +105,14 @@ export function kernelRelease(): string {
   return decode(readFile("/proc/sys/kernel/osrelease")).trimEnd();
 }
 
+/** Whether a release of the kernel is this one, such as `6.6`, or a later one. */
+export function isAtLeast(release: string, least: string): boolean {
+  const [[a, b], [x, y]] = [release, least].map((text) =>
+    text.split(/\D/).map(Number) as [number, number]
+  ) as [[number, number], [number, number]];
+  return a > x || (a === x && b >= y);
+}
+
 function file(pid: number | "self", name: NamespaceName): string {
   return `/proc/${pid}/ns/${NAMESPACES[name].file}`;
 }

@@ -333,6 +333,56 @@ asRoot("nsenter --target PID:INODE says before Linux 6.9 what it takes", [], asy
   }
 });
 
+/** `denspace run` of an ordinary user in a directory of his own, which has a directory in it. */
+async function runAsUser(
+  release: string | undefined,
+  options: readonly string[],
+  program: readonly string[],
+): Promise<string> {
+  const scratch = Deno.makeTempDirSync({ prefix: "denspace-" });
+  try {
+    Deno.writeTextFileSync(`${scratch}/release`, `${release}\n`);
+    Deno.mkdirSync(`${scratch}/home/directory`, { recursive: true });
+    Deno.mkdirSync(`${scratch}/keep`);
+    // An overlay, such as the root of a virtual machine, can't keep changes of another one.
+    const script = `mount -t tmpfs none keep; chown -R 1000:1000 home keep; cd home
+      ${release === undefined ? "" : "mount --bind ../release /proc/sys/kernel/osrelease"}
+      exec setpriv --reuid 1000 --regid 1000 --clear-groups "$@"`;
+    const whole = ["sh", "-ec", `cd ${scratch}; chmod a+rx .; ${script}`, "sh"];
+    return await run([
+      ...[
+        "unshare",
+        "-m",
+        ...whole,
+        "env",
+        `HOME=${scratch}/home`,
+        `DENO_DIR=${scratch}/home/deno`,
+      ],
+      ...[Deno.execPath(), "run", "--allow-ffi", MAIN, "run", ...options, "--", ...program],
+    ]);
+  } finally {
+    Deno.removeSync(scratch, { recursive: true });
+  }
+}
+
+const FIXED =
+  "before 6.6 directories can't be removed or renamed in a copy that is kept in memory " +
+  '("Input/output error"); --keep keeps it on a disk';
+
+asRoot(
+  "run says before Linux 6.6 why a program may have failed with a directory",
+  ["setpriv"],
+  async () => {
+    // A /proc in which something is hidden can't be mounted anew.
+    const shared = ["--pid", "host"];
+    const said = await runAsUser("6.5.13-old", shared, ["sh", "-c", "exit 3"]);
+    assertEquals(said, `3 denspace run: this is Linux 6.5.13-old: ${FIXED}\n`);
+    assertEquals(await runAsUser("6.5.13-old", shared, ["true"]), "0 ");
+    assertEquals(await runAsUser("6.5.13-old", [...shared, "--keep", "../keep"], ["false"]), "1 ");
+    assertEquals(await runAsUser("6.6.0-new", shared, ["false"]), "1 ");
+  },
+);
+
 // What this kernel has --------------------------------------------------------
 
 /** Whether this kernel is at least that release. */
@@ -345,6 +395,21 @@ function isLinux(major: number, minor: number): boolean {
 function ours(...argv: string[]): Promise<string> {
   return run([Deno.execPath(), "run", "--allow-ffi", MAIN, ...argv]);
 }
+
+asRoot(
+  "run as a user: a directory can be removed and renamed since Linux 6.6, and till then it says so",
+  ["setpriv"],
+  async () => {
+    const script = "rmdir directory && mkdir directory && mv directory other";
+    const said = await runAsUser(undefined, [], ["sh", "-c", script]);
+    if (isLinux(6, 6)) return assertEquals(said, "0 ");
+    assertEquals(
+      said,
+      "1 mkdir: cannot create directory 'directory': Input/output error\n" +
+        `denspace run: this is Linux ${Deno.osRelease()}: ${FIXED}\n`,
+    );
+  },
+);
 
 asRoot(
   "unshare --mount-binfmt says what it takes before Linux 6.7, and only there",

@@ -18,6 +18,7 @@ import { optional } from "../../ffi/libc.ts";
 import { statx } from "../../ffi/stat.ts";
 import { getegid, geteuid, readlink } from "../../ffi/unistd.ts";
 import { findHierarchies, type Hierarchy } from "../cgroup/hierarchies.ts";
+import { kernelRelease } from "../target.ts";
 import type { Files } from "./layers.ts";
 import { type MountEntry, readMounts } from "./mount_table.ts";
 import { newId } from "./state.ts";
@@ -32,6 +33,8 @@ export interface Machine {
   readonly nested: boolean;
   /** A name that no other container has. */
   readonly id: string;
+  /** The release of the kernel. */
+  release(): string;
   /** The files. */
   readonly files: Files;
   /** The mounts that can be reached, each before those below it. */
@@ -46,6 +49,7 @@ export function thisMachine(): Machine {
     uid: geteuid(),
     gid: getegid(),
     nested: isNested(),
+    release: kernelRelease,
     files: { stat, list, readlink },
     id: newId(),
     mounts: readMounts,

@@ -29,6 +29,7 @@ import { forbidTyping } from "../typing.ts";
 import { setClocks } from "../time.ts";
 import { dieWithParent, restoreMask } from "../waiter.ts";
 import { holdDescription } from "./description.ts";
+import { hints } from "./hints.ts";
 import { becomeRoot, becomeUser, setUmask } from "./identity.ts";
 import { copyIdmapped } from "./idmapped.ts";
 import { startInit } from "./init.ts";
@@ -36,7 +37,6 @@ import { type Machine, thisMachine } from "./machine.ts";
 import { joinNamespaces, makeNamespaces } from "./namespaces.ts";
 import type { Config, Process, Rlimit } from "./oci.ts";
 import { outsideSteps } from "./outside.ts";
-import { unknownOwner } from "./owners.ts";
 import { type Container, resolve } from "./resolve.ts";
 import { reportChanges } from "./report.ts";
 import { changeDirectory, changeRoot, copyRoot, makeKept, makeRoot } from "./root.ts";
@@ -91,7 +91,7 @@ export function containerPlan(
   const ranges = container.ids && "ranges" in container.ids;
   if (container.diff && !command) throw new RangeError("nobody is there to say what was changed");
   const ownsMounts = made.has("mount");
-  const hint = unknownOwner(config, machine);
+  const said = hints(container, machine);
   return plan(name, (p) => {
     nameProcess(p, "denspace");
     const refusal = refusals(p, name, [
@@ -166,7 +166,9 @@ export function containerPlan(
       supervise(p, supervisor, processes, { timeout, terminal }, (status) => {
         outside.report();
         outside.remove();
-        if (hint !== undefined) p.when("equal", status, 0, () => {}, () => say(p, name, hint));
+        if (said.length > 0) {
+          p.when("equal", status, 0, () => {}, () => said.forEach((hint) => say(p, name, hint)));
+        }
         if (!container.diff) return;
         reportChanges(p, {
           name,

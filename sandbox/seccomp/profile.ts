@@ -7,6 +7,7 @@
  */
 import * as errnos from "../../ffi/constants/errno.ts";
 import { type ArgumentTest, isComparison } from "../../ffi/seccomp.ts";
+import { isAtLeast } from "../target.ts";
 
 /** A filter of system calls, as the OCI runtime specification has it, see seccomp(2). */
 export interface Seccomp {
@@ -135,15 +136,8 @@ function holds({ includes = {}, excludes = {} }: ProfileRule, where: Surrounding
   return (includes.caps ?? []).every(has) && !(excludes.caps ?? []).some(has) &&
     (!includes.arches?.length || includes.arches.some(is)) &&
     !(excludes.arches ?? []).some(is) &&
-    (!includes.minKernel || atLeast(where.kernel, includes.minKernel)) &&
-    (!excludes.minKernel || !atLeast(where.kernel, excludes.minKernel));
-}
-
-function atLeast(kernel: string, least: string): boolean {
-  const [[a, b], [x, y]] = [kernel, least].map((release) =>
-    release.split(/\D/).map(Number) as [number, number]
-  ) as [[number, number], [number, number]];
-  return a > x || (a === x && b >= y);
+    (!includes.minKernel || isAtLeast(where.kernel, includes.minKernel)) &&
+    (!excludes.minKernel || !isAtLeast(where.kernel, excludes.minKernel));
 }
 
 /**
