@@ -8,7 +8,8 @@
  * @module
  */
 import type { Architecture } from "./arch.ts";
-import { initialSize, layout, put } from "./layout.ts";
+import { initialSize, layout } from "./layout.ts";
+import { Memory } from "./memory.ts";
 import type { Plan, Step } from "./step.ts";
 
 /** Where the parts lie. The offset in a page is the same there and in the file. */
@@ -54,11 +55,9 @@ export function executable(
   const { code, data, steps } = layout(plan, arch, CODE + codeAt, DATA + headers, says);
   const size = codeAt + code.length;
 
-  const file = new Uint8Array(size);
-  const view = new DataView(file.buffer);
-  let at = 0;
+  const file = new Memory(0, (size + 7) & ~7);
   const words = (...values: (number | bigint)[]): void => {
-    for (const value of values) put(view, (at += 8) - 8, value);
+    for (const value of values) file.put(file.take(8), value);
   };
   words(0x0001_0102_464c_457fn, 0); // e_ident: 64-bit, little-endian, version 1
   words(ET_EXEC + arch.machine * U16 + 1 * U32, CODE + codeAt, EHSIZE, 0); // e_type ... e_shoff
@@ -68,7 +67,7 @@ export function executable(
   words(PT_LOAD + (PF_R + PF_W) * U32, headers, from, from, length, plan.dataSize, ALIGN);
   words(PT_GNU_STACK + (PF_R + PF_W) * U32, 0, 0, 0, 0, 0, 16);
 
-  file.set(data, headers);
-  file.set(code, codeAt);
-  return { file, steps };
+  file.bytes.set(data, headers);
+  file.bytes.set(code, codeAt);
+  return { file: file.bytes, steps };
 }

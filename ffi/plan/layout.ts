@@ -19,8 +19,9 @@
  */
 import { encode } from "../bytes.ts";
 import { ENOSYS } from "../constants/errno.ts";
-import { missingCall } from "../errno.ts";
+import { missingCall, SYSCALL_SINCE } from "../errno.ts";
 import type { Architecture } from "./arch.ts";
+import { Memory } from "./memory.ts";
 import {
   type CallName,
   CONTROL,
@@ -85,105 +86,90 @@ export function layout(
 ): Layout {
   const { steps, start, failure, initial } = plan;
   const table = arch.interpreter.length;
-  const texts = new Map<string, number>();
+  const texts = new Texts();
   const blocks = new Map<Uint8Array, number>();
-  const messages = new Map<string, number>();
-  let end = table + 16;
+  const messages = new Map<string, { at: number; step: Step }[]>();
+  const data = new Memory(initialSize(plan));
+  const code = new Memory(table + 16, 32 * 1024);
 
-  // Steps have the size of their arguments, so their places are known first;
-  // all that they point to takes its place behind them.
-  const addresses: number[] = [];
-  for (const { args } of steps) {
-    addresses.push(codeAddress + end);
-    end += AT.args + 8 * args.length;
-  }
-  end += 8 * MAX_ARGS;
-  let code = new Uint8Array(end + 16 * 1024);
-  let view = new DataView(code.buffer);
+  // Steps have the size of their arguments, so their places are known first.
+  const places = steps.map(({ args }) => code.take(AT.args + 8 * args.length));
+  code.take(8 * MAX_ARGS);
 
-  /** Puts bytes behind all others; their address. */
-  const place = (bytes: Uint8Array): number => {
-    const at = end;
-    end = (at + bytes.length + 7) & ~7;
-    if (end > code.length) {
-      const old = code;
-      code = new Uint8Array(2 * end);
-      code.set(old);
-      view = new DataView(code.buffer);
-    }
-    code.set(bytes, at);
-    return codeAddress + at;
+  /** Writes the word that stands for an operand. */
+  const write = (memory: Memory, at: number, operand: Operand): void => {
+    if (typeof operand === "number" || typeof operand === "bigint") memory.put(at, operand);
+    else if (typeof operand === "string") texts.refer(memory, at, operand);
+    else if (isCell(operand)) memory.put(at, dataAddress + operand.offset);
+    else if ("addressOf" in operand) {
+      memory.put(at, dataAddress + operand.addressOf.offset + (operand.offset ?? 0));
+    } else if ("list" in operand) memory.put(at, codeAddress + list(operand.list));
+    else memory.put(at, codeAddress + block(operand));
   };
-  const text = (value: string): number => {
-    let address = texts.get(value);
-    if (address === undefined) {
-      address = place(encode(value + "\0"));
-      texts.set(value, address);
-    }
-    return address;
-  };
-  /** Bytes that several steps are about are there once. */
+  /** Where bytes are that several steps may be about. */
   const block = (bytes: Uint8Array): number => {
-    let address = blocks.get(bytes);
-    if (address === undefined) blocks.set(bytes, address = place(bytes));
-    return address;
-  };
-  /** The word that stands for an operand. */
-  const word = (operand: Operand): number | bigint => {
-    if (typeof operand === "number" || typeof operand === "bigint") return operand;
-    if (typeof operand === "string") return text(operand);
-    if (operand instanceof Uint8Array) return block(operand);
-    if ("list" in operand) return place(words([...operand.list, 0]));
-    if ("addressOf" in operand) {
-      return dataAddress + operand.addressOf.offset + (operand.offset ?? 0);
+    let at = blocks.get(bytes);
+    if (at === undefined) {
+      blocks.set(bytes, at = code.take(bytes.length));
+      code.bytes.set(bytes, at);
     }
-    return dataAddress + operand.offset;
+    return at;
   };
-  const words = (operands: readonly Operand[]): Uint8Array => {
-    const bytes = new Uint8Array(8 * operands.length);
-    const view = new DataView(bytes.buffer);
-    for (let i = 0; i < operands.length; i++) put(view, 8 * i, word(operands[i]!));
-    return bytes;
+  /** Where an array is, with a NULL at its end. */
+  const list = (operands: readonly Operand[]): number => {
+    const at = code.take(8 * (operands.length + 1));
+    for (let i = 0; i < operands.length; i++) write(code, at + 8 * i, operands[i]!);
+    return at;
   };
   /**
-   * Address and size of the text, the cells with more of it and with a hint, exit
-   * status, the errno and the text of what it needs, the text for ENOSYS. What several
-   * steps say is there once.
+   * Where it stands what a step says: address and size of the text, the cells with more
+   * of it and with a hint, exit status, the errno and the text of what it needs, the text
+   * for ENOSYS. What several steps say is there once.
    */
   const message = (step: Step): number => {
-    const { op, note: { message = op, subject, hint, needs, status = 1 } } = step;
+    const { op, note } = step;
+    const { message = op, subject, hint, needs, status = 1 } = note;
+    const same = messages.get(message);
+    for (let i = 0; same && i < same.length; i++) {
+      const { at, step: { op: other, note: its } } = same[i]!;
+      if (
+        subject === its.subject && hint === its.hint && needs === its.needs &&
+        note.status === its.status && (op === other || !SYSCALL_SINCE[op] && !SYSCALL_SINCE[other])
+      ) return at;
+    }
+    const at = code.take(8 * 8);
+    if (same) same.push({ at, step });
+    else messages.set(message, [{ at, step }]);
     const missing = needOf(step, ENOSYS);
-    const cells = [subject, hint].map((cell) => cell ? dataAddress + cell.offset : 0);
-    const key = `${message}\n${cells}\n${status}\n${needs?.text}\n${missing}`;
-    let address = messages.get(key);
-    if (address !== undefined) return address;
     const said = `${plan.name}: ${message}`;
-    const size = encode(said).length; // a NUL follows that is not said
-    const line = (text?: string): string => text === undefined ? "" : `${plan.name}: ${text}\n`;
-    const need = [needs?.errno ?? 0, line(needs?.text), line(missing)];
-    messages.set(key, address = place(words([said, size, ...cells, status, ...need])));
-    return address;
+    texts.refer(code, at, said);
+    code.put(at + 8, byteLength(said)); // a NUL follows that is not said
+    if (subject) code.put(at + 16, dataAddress + subject.offset);
+    if (hint) code.put(at + 24, dataAddress + hint.offset);
+    code.put(at + 32, status);
+    code.put(at + 40, needs?.errno ?? 0);
+    texts.refer(code, at + 48, needs ? `${plan.name}: ${needs.text}\n` : "");
+    texts.refer(code, at + 56, missing === undefined ? "" : `${plan.name}: ${missing}\n`);
+    return at;
   };
-
-  const addressOf = (step: Step, at: number | undefined): number => {
-    const address = addresses[at!];
-    if (address === undefined) throw new Error(`plan ${plan.name}: ${step.op} leads nowhere`);
-    return address;
+  const addressOf = (step: Step, index: number | undefined): number => {
+    const at = places[index!];
+    if (at === undefined) throw new Error(`plan ${plan.name}: ${step.op} leads nowhere`);
+    return codeAddress + at;
   };
 
   for (let i = 0; i < steps.length; i++) {
     const step = steps[i]!;
     const { op, args, result, note } = step;
-    const at = addresses[i]! - codeAddress;
+    const at = places[i]!;
     const control = CONTROLS.get(op);
     let refs = 0;
     for (let j = 0; j < args.length; j++) {
-      const value = word(args[j]!);
-      put(view, at + AT.args + 8 * j, value);
-      if (isCell(args[j]!)) refs |= 1 << j;
+      const operand = args[j]!;
+      write(code, at + AT.args + 8 * j, operand);
+      if (isCell(operand)) refs |= 1 << j;
     }
     const reports = (!note.fail || note.fail.reported) && (control === undefined || op === "raise");
-    const text = reports && says(step) ? message(step) : 0;
     const fail = note.fail ? note.fail.at : reports ? failure : undefined;
     // Nothing follows the step that ends a program.
     const next = note.next
@@ -192,23 +178,57 @@ export function layout(
       ? i
       : i + 1;
 
-    view.setUint32(at, control ?? arch.syscalls[op as CallName], true);
-    view.setUint8(at + AT.refs, refs);
-    put(view, at + AT.result, dataAddress + result.offset);
-    put(view, at + AT.next, addressOf(step, next));
-    if (note.fail || reports || CONDITIONS.has(op)) put(view, at + AT.fail, addressOf(step, fail));
-    if (note.accept) put(view, at + AT.accept, errnoSet(step));
-    put(view, at + AT.message, text);
+    code.put32(at, control ?? arch.syscalls[op as CallName]);
+    code.put32(at + AT.refs, refs);
+    code.put(at + AT.result, dataAddress + result.offset);
+    code.put(at + AT.next, addressOf(step, next));
+    if (note.fail || reports || CONDITIONS.has(op)) code.put(at + AT.fail, addressOf(step, fail));
+    if (note.accept) code.put(at + AT.accept, errnoSet(step));
+    if (reports && says(step)) code.put(at + AT.message, codeAddress + message(step));
   }
 
-  const data = new Uint8Array(initialSize(plan));
   for (const { cell, value } of initial) {
-    data.set(value instanceof Uint8Array ? value : words(value), cell.offset);
+    if (value instanceof Uint8Array) data.bytes.set(value, cell.offset);
+    else value.forEach((word, i) => write(data, cell.offset + 8 * i, word));
   }
-  put(view, table, dataAddress);
-  put(view, table + 8, addresses[start]!);
-  code.set(arch.interpreter);
-  return { code: code.subarray(0, end), data, steps: addresses };
+  code.bytes.set(arch.interpreter);
+  code.put(table, dataAddress);
+  code.put(table + 8, codeAddress + places[start]!);
+  texts.place(code, codeAddress);
+  return {
+    code: code.bytes.subarray(0, code.size),
+    data: data.bytes.subarray(0, data.size),
+    steps: places.map((at) => codeAddress + at),
+  };
+}
+
+/** The texts of a plan: each is there once, and all are encoded in one go. */
+class Texts {
+  readonly #starts = new Map<string, number>();
+  readonly #words: { memory: Memory; at: number; start: number }[] = [];
+  #size = 0;
+
+  /** Has a word become the address of a text. */
+  refer(memory: Memory, at: number, text: string): void {
+    let start = this.#starts.get(text);
+    if (start === undefined) {
+      this.#starts.set(text, start = this.#size);
+      this.#size += byteLength(text) + 1;
+    }
+    this.#words.push({ memory, at, start });
+  }
+
+  /** Puts the texts behind all else, and their addresses where they belong. */
+  place(code: Memory, codeAddress: number): void {
+    const from = code.take(this.#size);
+    code.bytes.set(encode([...this.#starts.keys(), ""].join("\0")), from);
+    for (const { memory, at, start } of this.#words) memory.put(at, codeAddress + from + start);
+  }
+}
+
+/** How many bytes a text has. */
+function byteLength(text: string): number {
+  return /[^\0-\x7f]/.test(text) ? encode(text).length : text.length;
 }
 
 /** What a step needs of the kernel that has failed it with this errno. */
@@ -223,16 +243,6 @@ export function initialSize({ initial }: Plan): number {
   let size = 0;
   for (const { cell } of initial) size = Math.max(size, cell.offset + cell.size);
   return (size + 7) & ~7;
-}
-
-/** Writes a word. Most are small, and far more quickly written as such. */
-export function put(view: DataView, at: number, word: number | bigint): void {
-  if (typeof word === "number" && (word | 0) === word) {
-    view.setInt32(at, word, true);
-    if (word < 0) view.setInt32(at + 4, -1, true);
-  } else {
-    view.setBigInt64(at, BigInt.asIntN(64, BigInt(word)), true);
-  }
 }
 
 /** The set of errnos that a step accepts: bit n for errno n. */
