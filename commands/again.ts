@@ -6,12 +6,12 @@
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
 import { execve } from "../ffi/unistd.ts";
-import { commandLine } from "./arguments.ts";
+import { commandLine, ownCommand } from "./arguments.ts";
 
-/** Replaces this process by Deno with another entry; arguments and environment stay what they are. */
+/** Replaces this process by Deno with another entry; all else it is called with stays as it is. */
 export function startAgain(entry: URL): never {
-  const [, ...args] = commandLine();
+  const [[program, ...options], [, ...args]] = [ownCommand(), commandLine()];
   // Deno changes its own environment.
   const environment = decode(readFile("/proc/self/environ")).split("\0").slice(0, -1);
-  execve("/proc/self/exe", ["deno", "run", "--allow-ffi", entry.href, ...args], environment);
+  execve(program!, ["deno", ...options.slice(0, -1), entry.href, ...args], environment);
 }

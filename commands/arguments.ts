@@ -5,6 +5,7 @@
  */
 import { decode } from "../ffi/bytes.ts";
 import { readFile } from "../ffi/file.ts";
+import { readlink } from "../ffi/unistd.ts";
 
 /**
  * `argv[0]`, which is `denspace` when run by Deno, and the arguments, with bytes
@@ -19,6 +20,14 @@ export function commandLine(): [argv0: string, ...args: string[]] {
   if (!Deno.args.some((arg) => arg.includes("\uFFFD"))) return ["denspace", ...Deno.args];
   const all = whole();
   return ["denspace", ...all.slice(all.length - Deno.args.length)];
+}
+
+/** How this program was called, up to its arguments. */
+export function ownCommand(): string[] {
+  const program = readlink("/proc/self/exe");
+  if (Deno.build.standalone) return [program];
+  const [, ...args] = whole();
+  return [program, ...args.slice(0, args.length - Deno.args.length)];
 }
 
 function whole(): [string, ...string[]] {

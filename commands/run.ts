@@ -11,7 +11,7 @@ import { statx } from "../ffi/stat.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { containerPlan } from "../sandbox/container/plan.ts";
 import type { Config } from "../sandbox/container/oci.ts";
-import { readlink } from "../ffi/unistd.ts";
+import { ownCommand } from "./arguments.ts";
 import type { Context } from "./cli.ts";
 import { configOf } from "./container_config.ts";
 import { CONTAINER_OPTIONS, parseContainer } from "./container_options.ts";
@@ -64,14 +64,6 @@ function explained<T>(find: () => T): T {
     if (!(error instanceof RangeError)) throw error;
     throw new ArgumentError(error.message);
   }
-}
-
-/** How this program was called, up to its arguments. */
-function ownCommand(): string[] {
-  const program = readlink("/proc/self/exe");
-  if (Deno.build.standalone) return [program];
-  const [, ...args] = decode(readFile("/proc/self/cmdline")).split("\0").slice(0, -1);
-  return [program, ...args.slice(0, args.length - Deno.args.length)];
 }
 
 /** A configuration in a file, or in a bundle, from which its relative paths start. */

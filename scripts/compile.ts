@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { split, V8_FLAGS } from "./bundle.ts";
+import { BRIEF, split } from "./bundle.ts";
 import { dirname, fromFileUrl, join, parseArgs } from "./std.ts";
 
 /** An architecture, as `uname -m` gives it. */
@@ -25,14 +25,13 @@ const TARGETS: Readonly<Record<Arch, { triple: string; machine: number }>> = {
  * What a binary may do, and how V8 runs in it.
  *
  * The code cache is left out since it is a file in /tmp whose name everybody can
- * know: who makes it first decides which code root runs. A command has ended
- * before other threads of V8 could help it.
+ * know: who makes it first decides which code root runs.
  */
 const FLAGS = [
   "--allow-ffi",
   "--no-prompt",
   "--no-code-cache",
-  V8_FLAGS,
+  `--v8-flags=${BRIEF}`,
   "--no-config",
   "--no-lock",
 ];
