@@ -22,7 +22,7 @@ import { dirname, fromFileUrl, join } from "./std.ts";
 export const BRIEF: readonly string[] = ["--single-threaded", "--max-opt=0"];
 
 /**
- * What runs the bundle, as its first line says.
+ * What runs the bundle, as its first line says, and the sources, in the tasks of deno.json.
  *
  * V8 compiles a function when it is first called, and what Deno keeps for the next
  * start are only the functions that were compiled with the file. A command calls

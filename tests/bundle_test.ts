@@ -35,3 +35,10 @@ Deno.test("the bundle can be executed, from any directory", () => {
     Deno.removeSync(directory, { recursive: true });
   }
 });
+
+Deno.test("tasks run the commands as the bundle is run", () => {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("../deno.json", import.meta.url)));
+  for (const name of ["unshare", "nsenter", "lsns"]) {
+    assert(tasks[name].includes(`deno ${RUN.join(" ")} `), tasks[name]);
+  }
+});

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import * as errnos from "../../ffi/constants/errno.ts";
+import { ERRNO_NAMES } from "../../ffi/constants/errno.ts";
 import { type ArgumentTest, isComparison } from "../../ffi/seccomp.ts";
 import { isAtLeast } from "../target.ts";
 
@@ -127,7 +127,7 @@ export function resolveProfile(profile: Profile, where: Surroundings): Seccomp {
 }
 
 function errnoOf(name: string | undefined, number: number | undefined): number | undefined {
-  return name ? (errnos as unknown as Record<string, number>)[name] : number;
+  return name ? ERRNO_NAMES.indexOf(name) : number;
 }
 
 function holds({ includes = {}, excludes = {} }: ProfileRule, where: Surroundings): boolean {
@@ -236,7 +236,7 @@ const action: Check = (value, place) => {
 };
 const errnoNumber = integer(0, 4095);
 const errnoName: Check = (value, place) => {
-  if (value !== "" && !Object.hasOwn(errnos, String(value))) wrong(place, "an errno", value);
+  if (value !== "" && !ERRNO_NAMES.includes(String(value))) wrong(place, "an errno", value);
 };
 const architecture = matching(/^SCMP_ARCH_\w+$/, "an architecture");
 const capability = matching(/^CAP_\w+$/, "a capability");

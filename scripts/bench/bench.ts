@@ -45,7 +45,7 @@ async function main(args: string[]): Promise<void> {
     // What Deno keeps for the next start lies in databases that one process at a time
     // can write to: what else runs here must not be in the way.
     Deno.env.set("DENO_DIR", `${directory}/deno`);
-    const sources = [...DENO, "--allow-ffi", `${project}commands/main.ts`];
+    const sources = [Deno.execPath(), ...RUN, `${project}commands/main.ts`];
     const real = await start("/usr/bin/unshare", ...UNSHARE);
     const ours = (await start(...bundled, "unshare", ...UNSHARE))!;
     const waiting = `${directory}/waiting`;
@@ -64,7 +64,7 @@ async function main(args: string[]): Promise<void> {
         directory,
         empty: command("deno run empty.js", [...DENO, `${directory}/empty.js`]),
         bundled,
-        sources: [...DENO, "--allow-ffi", `${project}commands/all.ts`],
+        sources: [Deno.execPath(), ...RUN, `${project}commands/all.ts`],
       }),
     ];
     const contestants = new Set(
