@@ -8,7 +8,7 @@ import { bash } from "./completion/bash.ts";
 import { fish } from "./completion/fish.ts";
 import { zsh } from "./completion/zsh.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
-import { allHelp, type Help, print, showHelp } from "./help.ts";
+import { allHelp, type Help, HELP_OPTION, print, showHelp } from "./help.ts";
 
 const SHELLS: Readonly<Record<string, (commands: readonly Help[]) => string>> = {
   bash,
@@ -16,9 +16,7 @@ const SHELLS: Readonly<Record<string, (commands: readonly Help[]) => string>> = 
   fish,
 };
 
-const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-] as const;
+const OPTIONS = [HELP_OPTION] as const;
 
 /** What completion says of itself. */
 export const help: Help = {

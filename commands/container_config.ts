@@ -43,7 +43,7 @@ import { findGroup, findUser, type RootUser } from "../sandbox/container/users.t
 import { parseRange, subordinateIds } from "../sandbox/idranges.ts";
 import { NAMESPACES } from "../sandbox/namespaces.ts";
 import type { NamespaceOption, Wanted } from "./container_options.ts";
-import { ArgumentError } from "./getopt.ts";
+import { ArgumentError, explained } from "./getopt.ts";
 import { deviceMounts, resourcesOf } from "./limits.ts";
 import { networkOf } from "./network.ts";
 import { currentDirectory, insidePath, realPath } from "./paths.ts";
@@ -52,6 +52,7 @@ import { currentDirectory, insidePath, realPath } from "./paths.ts";
  * The configuration.
  *
  * @throws {ArgumentError} when options contradict each other
+ * @throws {RangeError} when something that they ask for can't be had
  * @throws {SyscallError} when something that they name is not there
  */
 export function configOf(want: Wanted): Config {
@@ -205,17 +206,12 @@ function parseMapping(text: string): IdMapping {
 
 /** Our own id as 0, and from 1 on those that a file gives us; root's own id is not given away. */
 function subordinates(file: string, own: number): IdMapping[] {
-  try {
-    const { start, count } = subordinateIds(file, geteuid());
-    if (geteuid() === 0) return [{ containerID: 0, hostID: start, size: count }];
-    return [
-      { containerID: 0, hostID: own, size: 1 },
-      { containerID: 1, hostID: start, size: count },
-    ];
-  } catch (error) {
-    if (error instanceof RangeError) throw new ArgumentError(error.message);
-    throw error;
-  }
+  const { start, count } = subordinateIds(file, geteuid());
+  if (geteuid() === 0) return [{ containerID: 0, hostID: start, size: count }];
+  return [
+    { containerID: 0, hostID: own, size: 1 },
+    { containerID: 1, hostID: start, size: count },
+  ];
 }
 
 /** Who runs the program. */
@@ -303,12 +299,7 @@ function seccompOf(
   const where = { arch: Deno.build.arch, kernel: kernelRelease(), capabilities };
   if (seccomp === undefined) return defaultSeccomp(where);
   const text = decode(readFile(seccomp));
-  try {
-    return resolveProfile(parseProfile(text), where);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ArgumentError(`${seccomp}: ${error.message}`);
-  }
+  return explained(() => resolveProfile(parseProfile(text), where), `${seccomp}: `);
 }
 
 // The program --------------------------------------------------------------

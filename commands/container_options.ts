@@ -5,6 +5,7 @@
  */
 import type { Mount } from "../sandbox/container/oci.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
+import { HELP_OPTION, VERSION_OPTION } from "./help.ts";
 import type { Limits } from "./limits.ts";
 import { parseOffset } from "./numbers.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./volumes.ts";
@@ -18,8 +19,8 @@ const WHICH = {
 
 /** The options. */
 export const CONTAINER_OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-  { name: "version", short: "V", argument: "none", help: "show the version" },
+  HELP_OPTION,
+  VERSION_OPTION,
   {
     name: "config",
     argument: "required",
@@ -307,18 +308,7 @@ export const CONTAINER_OPTIONS = [
 ] as const;
 
 /** The options that name a namespace. */
-export type NamespaceOption =
-  | "pid"
-  | "net"
-  | "ipc"
-  | "uts"
-  | "cgroupns"
-  | "time"
-  | "mntns"
-  | "userns";
-
-/** All of them. */
-const SHARED: readonly NamespaceOption[] = [
+const NAMESPACE_OPTIONS = [
   "pid",
   "net",
   "ipc",
@@ -327,7 +317,10 @@ const SHARED: readonly NamespaceOption[] = [
   "time",
   "mntns",
   "userns",
-];
+] as const;
+
+/** An option that names a namespace. */
+export type NamespaceOption = typeof NAMESPACE_OPTIONS[number];
 
 /** What a command line says. */
 export interface Wanted {
@@ -524,7 +517,7 @@ export function parseContainer(args: readonly string[]): Wanted {
         want.landlock.push(option.value);
         break;
       case "no-namespaces":
-        for (const name of SHARED) want.namespaces[name] ??= "host";
+        for (const name of NAMESPACE_OPTIONS) want.namespaces[name] ??= "host";
         break;
       case "interactive":
         break;

@@ -6,11 +6,11 @@
 import { changes } from "../sandbox/container/diff.ts";
 import type { Context } from "./cli.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
-import { type Help, print, showHelp } from "./help.ts";
+import { type Help, HELP_OPTION, print, showHelp } from "./help.ts";
 import { realPath } from "./paths.ts";
 
 const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
+  HELP_OPTION,
   {
     name: "rootfs",
     argument: "required",

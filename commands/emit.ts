@@ -8,12 +8,12 @@ import { emit } from "../ffi/plan/file.ts";
 import { architectures, host } from "../ffi/plan/host.ts";
 import { callPlanned, type Context, type Read } from "./cli.ts";
 import { ArgumentError, getopt, UsageError } from "./getopt.ts";
-import { type Help, showHelp } from "./help.ts";
+import { type Help, HELP_OPTION, showHelp } from "./help.ts";
 
 const ARCHITECTURES = Object.keys(architectures);
 
 const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
+  HELP_OPTION,
   {
     name: "output",
     short: "o",

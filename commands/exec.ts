@@ -10,13 +10,13 @@ import { containerPlan } from "../sandbox/container/plan.ts";
 import type { Process } from "../sandbox/container/oci.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import type { Context } from "./cli.ts";
-import { ArgumentError, getopt } from "./getopt.ts";
-import { type Help, showHelp, showVersion } from "./help.ts";
+import { ArgumentError, explained, getopt } from "./getopt.ts";
+import { type Help, HELP_OPTION, showHelp, showVersion, VERSION_OPTION } from "./help.ts";
 import { insidePath } from "./paths.ts";
 
 const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-  { name: "version", short: "V", argument: "none", help: "show the version" },
+  HELP_OPTION,
+  VERSION_OPTION,
   {
     name: "pid",
     argument: "required",
@@ -93,17 +93,12 @@ export function main(argv: readonly string[], { run = exec, reads }: Partial<Con
     cwd: workdir ?? first.cwd,
     env: withVariables(first.env ?? [], variables),
   });
-  run(planOf(pid, change, argv[0]!), argv);
+  run(explained(() => planOf(pid!, change, argv[0]!)), argv);
 }
 
 function planOf(pid: number, change: (first: Process) => Process, name: string): Plan {
-  try {
-    const { config, existing } = furtherProgram(pid, change);
-    return containerPlan(supportedConfig(config), { name, existing });
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ArgumentError(error.message);
-  }
+  const { config, existing } = furtherProgram(pid, change);
+  return containerPlan(supportedConfig(config), { name, existing });
 }
 
 function withVariables(env: readonly string[], more: readonly string[]): string[] {

@@ -13,10 +13,10 @@ import {
 } from "../sandbox/explain.ts";
 import { callPlanned, type Context } from "./cli.ts";
 import { getopt } from "./getopt.ts";
-import { type Help, print, showHelp } from "./help.ts";
+import { type Help, HELP_OPTION, print, showHelp } from "./help.ts";
 
 const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
+  HELP_OPTION,
   { name: "json", short: "J", argument: "none", help: "say it as JSON" },
 ] as const;
 
@@ -55,7 +55,7 @@ type Paint = (text: string) => string;
 
 /** How each kind is shown. */
 interface Palette {
-  readonly process: (name: string) => string;
+  readonly process: Paint;
   readonly call: Paint;
   readonly aside: Paint;
   readonly good: Paint;

@@ -9,11 +9,9 @@ import { gcPlan } from "../sandbox/container/gc.ts";
 import { deadContainers, ownNetwork, stateDirectory } from "../sandbox/container/state.ts";
 import type { Context } from "./cli.ts";
 import { getopt } from "./getopt.ts";
-import { type Help, showHelp } from "./help.ts";
+import { type Help, HELP_OPTION, showHelp } from "./help.ts";
 
-const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-] as const;
+const OPTIONS = [HELP_OPTION] as const;
 
 /** What gc says of itself. */
 export const help: Help = {

@@ -55,6 +55,16 @@ export class ArgumentError extends Error {
   override readonly name = "ArgumentError";
 }
 
+/** What a function returns; a RangeError, which says what can't be had, is one of an argument. */
+export function explained<T>(find: () => T, prefix: string = ""): T {
+  try {
+    return find();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ArgumentError(prefix + error.message);
+  }
+}
+
 /**
  * Matches `args` against `table`, from left to right.
  *

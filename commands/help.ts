@@ -64,16 +64,29 @@ export interface Help {
   readonly plan?: boolean;
 }
 
+/** The option that every command has. */
+export const HELP_OPTION = {
+  name: "help",
+  short: "h",
+  argument: "none",
+  help: "show this text",
+} as const satisfies DescribedOption;
+
+/** The option of commands that say which version they are. */
+export const VERSION_OPTION = {
+  name: "version",
+  short: "V",
+  argument: "none",
+  help: "show the version",
+} as const satisfies DescribedOption;
+
 /** What `denspace help`, and `denspace` alone, says of itself. */
 export const help: Help = {
   name: "help",
   summary: "say what there is, or what a command takes",
   usage: "[command]",
   about: "Says what commands there are, or what one of them takes.",
-  options: [
-    { name: "help", short: "h", argument: "none", help: "show this text" },
-    { name: "version", short: "V", argument: "none", help: "show the version" },
-  ],
+  options: [HELP_OPTION, VERSION_OPTION],
   operands: "name",
 };
 

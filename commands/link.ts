@@ -11,11 +11,9 @@ import { statx } from "../ffi/stat.ts";
 import { readlink, symlink } from "../ffi/unistd.ts";
 import { LINKED } from "./cli.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
-import { type Help, showHelp } from "./help.ts";
+import { type Help, HELP_OPTION, showHelp } from "./help.ts";
 
-const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-] as const;
+const OPTIONS = [HELP_OPTION] as const;
 
 /** The names of the links, as a sentence has them. */
 const NAMES = LINKED.join(", ").replace(/, (\w+)$/, " and $1");

@@ -13,7 +13,7 @@ import { write } from "../ffi/unistd.ts";
 import { KINDS, type NamespaceKind } from "../sandbox/listing/kinds.ts";
 import { type Listing, listNamespaces } from "../sandbox/listing/namespaces.ts";
 import { ArgumentError, getopt, programName } from "./getopt.ts";
-import { type Help, print, showHelp, showVersion } from "./help.ts";
+import { type Help, HELP_OPTION, print, showHelp, showVersion, VERSION_OPTION } from "./help.ts";
 import {
   COLUMN_NAMES,
   type ColumnName,
@@ -105,8 +105,8 @@ const OPTIONS = [
     argument: "none",
     help: "print the mounts of a namespace in one line",
   },
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-  { name: "version", short: "V", argument: "none", help: "show the version" },
+  HELP_OPTION,
+  VERSION_OPTION,
 ] as const;
 
 /** What lsns says of itself. */

@@ -5,12 +5,10 @@
  */
 import { type Context, loadCommand } from "./cli.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
-import { allHelp, type Help, print, showHelp } from "./help.ts";
+import { allHelp, type Help, HELP_OPTION, print, showHelp } from "./help.ts";
 import { commandPage, mainPage } from "./man/page.ts";
 
-const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-] as const;
+const OPTIONS = [HELP_OPTION] as const;
 
 /** What man says of itself. */
 export const help: Help = {

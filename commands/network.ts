@@ -29,17 +29,9 @@ export function networkOf({ namespaces, network }: Wanted): Record<string, strin
   const { ips, gateways, bridge, rate, nat, publish } = network;
   if (namespaces.net === "pasta") return pastaOf(network);
   if (namespaces.net !== "veth") {
-    const [option] = [
-      ips[0] && "ip",
-      gateways[0] && "gateway",
-      bridge && "bridge",
-      rate && "net-rate",
-      nat && "nat",
-      publish[0] && "publish",
-    ]
-      .filter((name) => name);
-    if (option === "publish") throw new ArgumentError("--publish needs --net veth or pasta");
-    if (option) throw new ArgumentError(`--${option} needs --net veth`);
+    const option = ofVeth(network);
+    if (option !== undefined) throw new ArgumentError(`--${option} needs --net veth`);
+    if (publish.length > 0) throw new ArgumentError("--publish needs --net veth or pasta");
     return {};
   }
   if (geteuid() !== 0) {
@@ -84,24 +76,23 @@ export function networkOf({ namespaces, network }: Wanted): Record<string, strin
 }
 
 /** The annotations for pasta(1), which does without privileges. */
-function pastaOf(
-  { ips, gateways, bridge, rate, nat, publish }: Wanted["network"],
-): Record<string, string> {
+function pastaOf(network: Wanted["network"]): Record<string, string> {
   if (geteuid() === 0) {
     throw new ArgumentError("--net pasta is for ordinary users: root has --net veth --nat");
   }
-  const [option] = [
-    ips[0] && "ip",
-    gateways[0] && "gateway",
-    bridge && "bridge",
-    rate && "net-rate",
-    nat && "nat",
-  ].filter((name) => name);
-  if (option) throw new ArgumentError(`--${option} does not go with --net pasta`);
+  const option = ofVeth(network);
+  if (option !== undefined) throw new ArgumentError(`--${option} does not go with --net pasta`);
+  const { publish } = network;
   return {
     [NETWORK]: "pasta",
     ...(publish.length > 0 && { [NETWORK_PUBLISH]: publish.join(",") }),
   };
+}
+
+/** The first option that is for a veth only, if one was given. */
+function ofVeth({ ips, gateways, bridge, rate, nat }: Wanted["network"]): string | undefined {
+  const given = { ip: ips[0], gateway: gateways[0], bridge, "net-rate": rate, nat };
+  return Object.entries(given).find(([, value]) => value)?.[0];
 }
 
 /** The gateways are the addresses outside, each in the network of the address inside of its kind. */
@@ -109,17 +100,8 @@ function outsideOf(ips: readonly string[], gateways: readonly string[]): string 
   return gateways.map((gateway) => {
     const ip = ips.find((each) => each.includes(":") === gateway.includes(":"));
     if (ip === undefined) throw new ArgumentError(`--gateway ${gateway} needs an --ip of its kind`);
-    return `${gateway}/${explained(() => parsePrefix(ip)).bits}`;
+    return `${gateway}/${parsePrefix(ip).bits}`;
   }).join(",");
-}
-
-function explained<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ArgumentError(error.message);
-  }
 }
 
 /** Two addresses of a network of 10.0.0.0/8 that no route of the machine leads to. */

@@ -24,7 +24,7 @@ import {
 } from "../sandbox/target.ts";
 import type { Context } from "./cli.ts";
 import { ArgumentError, getopt, type Match, programName } from "./getopt.ts";
-import { type Help, showHelp, showVersion } from "./help.ts";
+import { type Help, HELP_OPTION, showHelp, showVersion, VERSION_OPTION } from "./help.ts";
 import { parseDescriptor, parseId } from "./numbers.ts";
 
 /** An option that enters a namespace. */
@@ -39,8 +39,8 @@ const OPTIONS = [
     argument: "none",
     help: "enter all namespaces, the user namespace only if it is another one",
   },
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-  { name: "version", short: "V", argument: "none", help: "show the version" },
+  HELP_OPTION,
+  VERSION_OPTION,
   {
     name: "target",
     short: "t",

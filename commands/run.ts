@@ -15,7 +15,7 @@ import { ownCommand } from "./arguments.ts";
 import type { Context } from "./cli.ts";
 import { configOf } from "./container_config.ts";
 import { CONTAINER_OPTIONS, parseContainer } from "./container_options.ts";
-import { ArgumentError } from "./getopt.ts";
+import { ArgumentError, explained } from "./getopt.ts";
 import { type Help, print, showHelp, VERSION } from "./help.ts";
 import { realPath } from "./paths.ts";
 
@@ -54,16 +54,6 @@ export function main(argv: readonly string[], { run = exec, reads }: Partial<Con
   if (wanted.show === "config") return print(format(config));
   const options = { name: argv[0]!, command: ownCommand() };
   run(explained(() => containerPlan(config, options)), argv);
-}
-
-/** What a function returns; what can't be had is said in one line. */
-function explained<T>(find: () => T): T {
-  try {
-    return find();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ArgumentError(error.message);
-  }
 }
 
 /** A configuration in a file, or in a bundle, from which its relative paths start. */

@@ -19,8 +19,8 @@ import { BINFMT_DIRECTORY, type Propagation, PROPAGATIONS } from "../sandbox/mou
 import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
 import type { Context } from "./cli.ts";
-import { ArgumentError, getopt, programName } from "./getopt.ts";
-import { type Help, showHelp, showVersion } from "./help.ts";
+import { ArgumentError, explained, getopt, programName } from "./getopt.ts";
+import { type Help, HELP_OPTION, showHelp, showVersion, VERSION_OPTION } from "./help.ts";
 import { parseId, parseOffset } from "./numbers.ts";
 import { parseSignal } from "./signals.ts";
 
@@ -33,8 +33,8 @@ const NAMESPACE = {
 } as const;
 
 const OPTIONS = [
-  { name: "help", short: "h", argument: "none", help: "show this text" },
-  { name: "version", short: "V", argument: "none", help: "show the version" },
+  HELP_OPTION,
+  VERSION_OPTION,
   { name: "mount", short: "m", ...NAMESPACE, help: "new mount namespace, bound to a file" },
   { name: "uts", short: "u", ...NAMESPACE, help: "new UTS namespace (host name)" },
   { name: "ipc", short: "i", ...NAMESPACE, help: "new System V IPC namespace" },
@@ -427,21 +427,12 @@ function rangesOf(
   }
   if (text === "all") return identityRanges(map);
   if (text === "auto" || text === "subids") {
-    const { start, count } = subordinates(file);
+    const { start, count } = explained(() => subordinateIds(file, geteuid()));
     return [{ inside: text === "auto" ? 0 : start, outside: start, count }];
   }
   const range = parseRange(text);
   if (!range) throw new ArgumentError(`invalid mapping '${text}'`);
   return [range];
-}
-
-function subordinates(file: string): { start: number; count: number } {
-  try {
-    return subordinateIds(file, geteuid());
-  } catch (error) {
-    if (error instanceof RangeError) throw new ArgumentError(error.message);
-    throw error;
-  }
 }
 
 function parseOwner(text: string): Unshare["owner"] {
