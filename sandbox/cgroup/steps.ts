@@ -108,7 +108,6 @@ function write(
   const note = { message, needs };
   const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], { why, ...note });
   p.call("write", [fd, text, encode(text).length], note);
-  p.call("close", [fd]);
 }
 
 /** How long it takes at most until nothing is left of processes that are killed. */

@@ -9,12 +9,16 @@ import type { Cell } from "../../ffi/plan/step.ts";
 import { cgroupSteps } from "../cgroup/steps.ts";
 import { makeNat, removeNat } from "../network/nat.ts";
 import { removeVeths } from "../network/veth.ts";
+import { routine } from "../routine.ts";
 import type { Container } from "./resolve.ts";
 import { forgetState, noteState, ownNetwork } from "./state.ts";
 
 /** What a plan does outside of a container. */
 export interface Outside {
-  /** Makes it, goes on with `body`, and removes it if something in that fails. */
+  /**
+   * Makes it, goes on with `body`, which does not come back, and removes it if
+   * something in that fails.
+   */
   around(body: () => void): void;
   /** Has this process, and those that it starts, keep to the limits. */
   enter(): void;
@@ -36,18 +40,21 @@ export function outsideSteps(
   { cgroup, veth, nat, state }: Container,
   slot: Cell,
 ): Outside {
+  if (!cgroup && !veth) {
+    const nothing = (): void => {};
+    return { around: (body) => body(), enter: nothing, report: nothing, remove: nothing };
+  }
   const limits = cgroup && cgroupSteps(p, cgroup);
   const cgroups = cgroup?.groups.flatMap(({ path, aside }) => aside ? [path, aside] : [path]) ?? [];
   const links = veth ? [veth.name] : [];
-  const remove = (): void => {
+  const removal = routine(p, () => {
     limits?.remove();
     removeVeths(p, links);
     if (nat) removeNat(p, nat.nft, nat.table);
     if (state !== undefined) forgetState(p, state);
-  };
+  });
   return {
     around: (body) => {
-      if (!limits && !veth) return body();
       p.guard(() => {
         if (state !== undefined) {
           noteState(p, state, { cgroups, links, table: nat?.table, network: ownNetwork() }, slot);
@@ -55,10 +62,11 @@ export function outsideSteps(
         limits?.make();
         if (nat) makeNat(p, nat);
         body();
-      }, remove);
+      }, removal.run);
+      removal.write();
     },
     enter: () => limits?.enter(),
     report: () => limits?.report(name),
-    remove,
+    remove: removal.run,
   };
 }
