@@ -29,6 +29,7 @@ import {
   NLM_F_ACK,
   NLM_F_CREATE,
   NLM_F_EXCL,
+  NLM_F_REPLACE,
   NLM_F_REQUEST,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
@@ -225,10 +226,10 @@ export function deleteGroup(group: number): Message {
   return message(RTM_DELLINK, 0, { fixed: ifinfo(0), attributes: [[IFLA_GROUP, group]] });
 }
 
-/** Gives an interface an address. */
+/** Gives an interface an address, which it may have already. */
 export function newAddress(index: Late, { address, bits }: Prefix): Message {
   // family, bits, flags (an IPv6 address is used at once), scope, index
-  return message(RTM_NEWADDR, NEW, {
+  return message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, {
     fixed: [[1, familyOf(address)], [1, bits], [1, IFA_F_NODAD], [1, RT_SCOPE_UNIVERSE], [
       4,
       index,

@@ -206,7 +206,7 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
     { from: "linux/netlink.h", names: /^NETLINK_ROUTE$/ },
     {
       from: "linux/netlink.h",
-      names: /^(NLM_F_(REQUEST|ACK|CREATE|EXCL)|NLA_F_NESTED)$/,
+      names: /^(NLM_F_(REQUEST|ACK|CREATE|REPLACE|EXCL)|NLA_F_NESTED)$/,
       as: "flag",
     },
     {

@@ -20,6 +20,7 @@ import { forkHelper } from "../sandbox/helper.ts";
 import { raiseLoopback } from "../sandbox/loopback.ts";
 import { formatAddress, parseAddress, parsePrefix } from "../sandbox/network/address.ts";
 import { parseRate } from "../sandbox/network/rate.ts";
+import { EEXIST } from "../ffi/constants/errno.ts";
 import { interfaceIndex, openRtnetlink, tell } from "../sandbox/network/rtnetlink.ts";
 import { makeVeth, removeVeths, setUpVeth, type Veth } from "../sandbox/network/veth.ts";
 import { isControl, type Step } from "../ffi/plan/step.ts";
@@ -97,7 +98,7 @@ Deno.test("messages are laid out as rtnetlink(7) has them", () => {
   );
   assertEquals(
     words(newAddress(3, parsePrefix("10.0.0.2/24"))),
-    "28 6050014 0 0 21802 3 20008 200000a 10008 200000a",
+    "28 5050014 0 0 21802 3 20008 200000a 10008 200000a",
   );
   assertEquals(
     words(newVeth("a", { name: "b", namespace: { pid: 5 } })),
@@ -358,14 +359,22 @@ networkTest("an interface is told of by a plan, and what the kernel refuses is s
   await using host = await Host.make();
   const file = executable(plan("test", (p) => {
     const socket = openRtnetlink(p);
-    for (const text of ["cannot make it", "cannot make it again"]) {
-      tell(p, socket, newLink("bridge0", "bridge"), { message: text });
-    }
-    interfaceIndex(p, socket, "x", "");
+    const link = (name: string, message: string) => ({ told: newLink(name, "bridge"), message });
+    tell(p, socket, [link("bridge0", "cannot make it"), link("bridge1", "nor another one")]);
+    tell(p, socket, [link("bridge0", "it is there")], EEXIST);
+    tell(p, socket, [
+      link("bridge2", "cannot make a third one"),
+      link("bridge1", "cannot make it again"),
+      link("bridge3", "cannot make a fourth one"),
+    ]);
     p.call("exit_group", [0]);
   }));
   assertEquals(await host.run(file), "test: cannot make it again: File exists\n");
-  assertEquals(await host.links(), ["lo", "bridge0"]);
+  const none = executable(plan("test", (p) => {
+    interfaceIndex(p, openRtnetlink(p), "x");
+    p.call("exit_group", [0]);
+  }));
+  assertEquals(await host.run(none), "test: cannot find the interface x: No such device\n");
 });
 
 // denspace run ----------------------------------------------------------------
@@ -563,7 +572,7 @@ networkTest("whichever step of a network fails, nothing of it is left", async ()
     };
     const text = await host.run(executable({ ...program, steps: program.steps.with(i, refused) }));
     const what = `step ${i}, ${op}: ${text}`;
-    if (/^test: (cannot remove|nft has not removed)/.test(text)) {
+    if (/^test: (cannot remove|nft has not removed)/m.test(text)) {
       await host.run(
         "sh",
         "-c",

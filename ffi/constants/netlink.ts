@@ -13,6 +13,8 @@ export const NETLINK_ROUTE: number = 0;
 export const NLM_F_REQUEST: number = 0x1;
 /** `NLM_F_ACK` of linux/netlink.h. */
 export const NLM_F_ACK: number = 0x4;
+/** `NLM_F_REPLACE` of linux/netlink.h. */
+export const NLM_F_REPLACE: number = 0x100;
 /** `NLM_F_EXCL` of linux/netlink.h. */
 export const NLM_F_EXCL: number = 0x200;
 /** `NLM_F_CREATE` of linux/netlink.h. */

@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { EEXIST, ENODEV, ENOENT, EOPNOTSUPP } from "../../ffi/constants/errno.ts";
+import { ENODEV, ENOENT, EOPNOTSUPP } from "../../ffi/constants/errno.ts";
 import {
   deleteGroup,
   type Late,
@@ -30,13 +30,12 @@ import {
   type Prefix,
   type Rate,
 } from "../../ffi/netlink.ts";
-import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
-import { forkHelper, type Helper } from "../helper.ts";
-import { interfaceIndex, openRtnetlink, tell } from "./rtnetlink.ts";
+import { forkHelper, type Helper, pipe } from "../helper.ts";
+import { interfaceIndex, openRtnetlink, type Request, tell } from "./rtnetlink.ts";
 
 const ALL_DESCRIPTORS = 0xffff_ffff;
 
@@ -78,59 +77,66 @@ export function forkVeth(p: Builder, veth: Veth): Helper {
 /** Outside: makes the pair; the other end goes into the network namespace of a process. */
 export function makeVeth(p: Builder, veth: Veth, process: Late): void {
   const { name, peer, bridge, rate } = veth;
+  const ifb = ifbOf(veth);
   const socket = openRtnetlink(p);
-  tell(p, socket, newVeth(name, { name: peer, namespace: { pid: process } }, groupOf(name)), {
-    why: `${peer} inside receives what ${name} sends, and the reverse`,
-    message: `cannot make the interface ${name}`,
-    needs: { errno: EOPNOTSUPP, text: "a pair of interfaces needs a kernel with CONFIG_VETH" },
-  });
-  const index = interfaceIndex(p, socket, name, `cannot find the interface ${name}`);
-  if (bridge !== undefined) {
-    const port = interfaceIndex(p, socket, bridge, `cannot find the bridge ${bridge}`);
-    tell(p, socket, linkMaster(index, port), {
+  tell(p, socket, [
+    {
+      told: newVeth(name, { name: peer, namespace: { pid: process } }, groupOf(name)),
+      why: `${peer} inside receives what ${name} sends, and the reverse`,
+      message: `cannot make the interface ${name}`,
+      needs: { errno: EOPNOTSUPP, text: "a pair of interfaces needs a kernel with CONFIG_VETH" },
+    },
+    ...rate
+      ? [{
+        told: newLink(ifb, "ifb", groupOf(name)),
+        why: `${ifb} sends what comes out, since a rate is one of sending`,
+        message: `cannot keep the rate of ${name}`,
+        needs: { errno: EOPNOTSUPP, text: "a rate needs a kernel with CONFIG_IFB" },
+      }]
+      : [],
+  ]);
+  const index = interfaceIndex(p, socket, name);
+  const port = bridge === undefined
+    ? undefined
+    : interfaceIndex(p, socket, bridge, `cannot find the bridge ${bridge}`);
+  tell(p, socket, [
+    ...port === undefined ? [] : [{
+      told: linkMaster(index, port),
       why: `a port of ${bridge}`,
       message: `cannot make ${name} a port of ${bridge}`,
-    });
-  }
-  for (const address of veth.outside) giveAddress(p, socket, index, name, address);
-  if (rate) keepRate(p, socket, veth, index, rate);
-  raise(p, socket, index, name);
+    }],
+    ...veth.outside.map((address) => giving(index, name, address)),
+    ...rate ? keepingRate(name, index, interfaceIndex(p, socket, ifb), ifb, rate) : [],
+    raising(index, name),
+  ]);
   p.call("close", [socket]);
 }
 
-function keepRate(p: Builder, socket: Cell, veth: Veth, index: Cell, rate: Rate): void {
-  const { name } = veth;
-  const ifb = ifbOf(veth);
+function keepingRate(name: string, index: Cell, other: Cell, ifb: string, rate: Rate): Request[] {
   const message = `cannot keep the rate of ${name}`;
-  const needs = (option: string) => ({
-    message,
-    needs: { errno: EOPNOTSUPP, text: `a rate needs a kernel with ${option}` },
-  });
-  const tbf = { errno: ENOENT, text: "a rate needs a kernel with CONFIG_NET_SCH_TBF" };
-  tell(p, socket, newTbf(index, rate), { why: "what goes in", message, needs: tbf });
-  tell(p, socket, newLink(ifb, "ifb", groupOf(name)), {
-    why: "sends what comes out, since a rate is one of sending",
-    ...needs("CONFIG_IFB"),
-  });
-  const other = interfaceIndex(p, socket, ifb, message);
-  tell(p, socket, newTbf(other, rate), { why: "what comes out", message });
-  raise(p, socket, other, ifb);
-  tell(p, socket, newIngress(index), { why: "what comes out is looked at", message });
-  tell(p, socket, newRedirect(index, other), { why: `and is sent by ${ifb}`, message });
+  const needs = { errno: ENOENT, text: "a rate needs a kernel with CONFIG_NET_SCH_TBF" };
+  return [
+    { told: newTbf(index, rate), why: "the rate of what goes in", message, needs },
+    { told: newTbf(other, rate), why: "and of what comes out", message },
+    raising(other, ifb),
+    { told: newIngress(index), why: "what comes out is looked at", message },
+    { told: newRedirect(index, other), why: `and is sent by ${ifb}`, message },
+  ];
 }
 
 /** Inside: gives our end its addresses and routes. */
 export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void {
   const socket = openRtnetlink(p);
-  const index = interfaceIndex(p, socket, peer, `cannot find the interface ${peer}`);
-  for (const address of addresses) giveAddress(p, socket, index, peer, address);
-  raise(p, socket, index, peer);
-  for (const gateway of gateways) {
-    tell(p, socket, newRoute(gateway), {
+  const index = interfaceIndex(p, socket, peer);
+  tell(p, socket, [
+    ...addresses.map((address) => giving(index, peer, address)),
+    raising(index, peer),
+    ...gateways.map((gateway) => ({
+      told: newRoute(gateway),
       why: "the way to everywhere else",
       message: `cannot set the gateway of ${peer}`,
-    });
-  }
+    })),
+  ]);
   p.call("close", [socket]);
 }
 
@@ -152,11 +158,13 @@ export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void
  */
 export function removeVeths(p: Builder, names: readonly string[]): void {
   if (names.length === 0) return;
-  const messages = names.map((name) => deleteGroup(groupOf(name)));
-  const socket = openRtnetlink(p);
-  const fds = p.cell("pipe");
-  p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC], { message: "pipe failed" });
-  const [input, output] = [0, 4].map((at) => p.control("load32", [{ addressOf: fds }, at]));
+  const requests = names.map((name): Request => ({
+    told: deleteGroup(groupOf(name)),
+    why: "nobody is left to talk to",
+    message: `cannot remove the interface ${name}`,
+  }));
+  const socket = openRtnetlink(p, requests[0]!.message);
+  const [input, output] = pipe(p, "to see when it begins");
   const alone = p.label();
   const child = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
     why: "wait until the kernel has freed the interfaces",
@@ -172,22 +180,16 @@ export function removeVeths(p: Builder, names: readonly string[]): void {
         why: "now the other one goes on",
         fail: end,
       });
-      for (const { bytes } of messages) {
+      for (const { told: { bytes } } of requests) {
         p.call("sendto", [socket, bytes, bytes.length, 0, 0, 0], { fail: end });
       }
       p.place(end);
       p.call("exit_group", [0]);
     }));
-  p.call("close", [output!], { why: "so that the other's end is seen" });
-  p.call("read", [input!, { addressOf: p.cell("byte") }, 1], { why: "until it begins" });
+  p.call("close", [output], { why: "so that the other's end is seen" });
+  p.call("read", [input, { addressOf: p.cell("byte") }, 1], { why: "until it begins" });
   p.place(alone);
-  for (const [i, name] of names.entries()) {
-    tell(p, socket, messages[i]!, {
-      why: "nobody is left to talk to",
-      message: `cannot remove the interface ${name}`,
-      unless: ENODEV,
-    });
-  }
+  for (const request of requests) tell(p, socket, [request], ENODEV);
   p.call("close", [socket]);
 }
 
@@ -198,13 +200,18 @@ function groupOf(name: string): number {
   return hash >>> 2 | 0x4000_0000;
 }
 
-function giveAddress(p: Builder, socket: Cell, index: Cell, name: string, prefix: Prefix): void {
-  tell(p, socket, newAddress(index, prefix), {
+function giving(index: Cell, name: string, address: Prefix): Request {
+  return {
+    told: newAddress(index, address),
+    why: `an address of ${name}`,
     message: `cannot give ${name} its address`,
-    unless: EEXIST,
-  });
+  };
 }
 
-function raise(p: Builder, socket: Cell, index: Cell, name: string): void {
-  tell(p, socket, linkUp(index), { message: `cannot bring ${name} up` });
+function raising(index: Cell, name: string): Request {
+  return {
+    told: linkUp(index),
+    why: `${name} is up`,
+    message: `cannot bring ${name} up`,
+  };
 }
