@@ -20,8 +20,16 @@ export function encode(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(parts.flat());
 }
 
+/** How many bytes can be arguments of one call. */
+const MOST_ARGUMENTS = 0x1000;
+
 /** The text of bytes. */
 export function decode(bytes: Uint8Array): string {
+  // Nearly all that there is, and a decoder takes long to make.
+  if (bytes.length <= MOST_ARGUMENTS) {
+    const text = String.fromCharCode(...bytes);
+    if (/^[\0-\x7f]*$/.test(text)) return text;
+  }
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const character = (from: number, size: number): string | undefined => {
     try {

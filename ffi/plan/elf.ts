@@ -9,7 +9,6 @@
  */
 import type { Architecture } from "./arch.ts";
 import { initialSize, layout } from "./layout.ts";
-import { Memory } from "./memory.ts";
 import type { Plan, Step } from "./step.ts";
 
 /** Where the parts lie. The offset in a page is the same there and in the file. */
@@ -26,9 +25,6 @@ const PT_GNU_STACK = 0x6474e551;
 const PF_X = 1;
 const PF_W = 2;
 const PF_R = 4;
-
-/** What shifts a number by 16 and by 32 bits, within a word. */
-const [U16, U32] = [2 ** 16, 2 ** 32];
 
 /**
  * The executable that runs a plan.
@@ -51,23 +47,21 @@ export function executable(
 ): { file: Uint8Array; steps: readonly number[] } {
   // In the file: headers, what the writable memory holds at the start, the rest.
   const headers = EHSIZE + 3 * PHSIZE;
-  const codeAt = headers + initialSize(plan);
-  const { code, data, steps } = layout(plan, arch, CODE + codeAt, DATA + headers, says);
-  const size = codeAt + code.length;
+  const front = headers + initialSize(plan);
+  const { code: file, data, steps } = layout(plan, arch, CODE, DATA + headers, says, front);
+  const size = file.length;
+  file.set(data, headers);
 
-  const file = new Memory(0, (size + 7) & ~7);
-  const words = (...values: (number | bigint)[]): void => {
-    for (const value of values) file.put(file.take(8), value);
-  };
-  words(0x0001_0102_464c_457fn, 0); // e_ident: 64-bit, little-endian, version 1
-  words(ET_EXEC + arch.machine * U16 + 1 * U32, CODE + codeAt, EHSIZE, 0); // e_type ... e_shoff
-  words(EHSIZE * U32 + PHSIZE * U32 * U16, 3); // e_flags ... e_shstrndx
-  words(PT_LOAD + (PF_R + PF_X) * U32, 0, CODE, CODE, size, size, ALIGN);
   const [from, length] = [DATA + headers, data.length];
-  words(PT_LOAD + (PF_R + PF_W) * U32, headers, from, from, length, plan.dataSize, ALIGN);
-  words(PT_GNU_STACK + (PF_R + PF_W) * U32, 0, 0, 0, 0, 0, 16);
-
-  file.bytes.set(data, headers);
-  file.bytes.set(code, codeAt);
-  return { file: file.bytes, steps };
+  // In words of 32 bits: no address and no size takes more.
+  new Uint32Array(file.buffer).set([
+    ...[0x464c_457f, 0x0001_0102, 0, 0], // e_ident: 64-bit, little-endian, version 1
+    ...[ET_EXEC | arch.machine << 16, 1, CODE + front, 0], // e_type ... e_entry
+    ...[EHSIZE, 0, 0, 0, 0], // e_phoff, e_shoff, e_flags
+    ...[EHSIZE | PHSIZE << 16, 3, 0], // e_ehsize ... e_shstrndx
+    ...[PT_LOAD, PF_R | PF_X, 0, 0, CODE, 0, CODE, 0, size, 0, size, 0, ALIGN, 0],
+    ...[PT_LOAD, PF_R | PF_W, headers, 0, from, 0, from, 0, length, 0, plan.dataSize, 0, ALIGN, 0],
+    ...[PT_GNU_STACK, PF_R | PF_W, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0],
+  ]);
+  return { file, steps };
 }

@@ -34,8 +34,8 @@ import {
 
 /** A plan as bytes, for the addresses it was laid out for. */
 export interface Layout {
-  /** What is read and executed. The first byte is where execution starts. */
-  readonly code: Uint8Array;
+  /** What is read and executed, from its beginning, behind what was left free for others. */
+  readonly code: Uint8Array<ArrayBuffer>;
   /** What the writable memory holds at the start; zeros follow. */
   readonly data: Uint8Array;
   /** The address of each step, by which a failure names it. */
@@ -56,6 +56,9 @@ export const AT = {
 /** An interpreter loads six arguments, whatever the number that a step has. */
 const MAX_ARGS = 6;
 
+/** What most plans take: to move what is laid out already is slow. */
+const [ROOM, ROOM_OF_STEP] = [0x4000, 160];
+
 /** The op of each control operation. */
 const CONTROLS: ReadonlyMap<string, number> = new Map(
   CONTROL.map((name, i) => [name, 0x8000_0000 + i]),
@@ -75,6 +78,7 @@ const ENDS: ReadonlySet<string> = new Set(["exit_group", "raise"]);
  * @param codeAddress where its first part will lie, a multiple of 8
  * @param dataAddress where its second part will lie, a multiple of 8
  * @param says whether a step has its message, which not everybody reads there
+ * @param before how many bytes of the first part are left free at its beginning, a multiple of 8
  * @throws {Error} when a step leads nowhere, or accepts an errno above 63
  */
 export function layout(
@@ -83,14 +87,15 @@ export function layout(
   codeAddress: number,
   dataAddress: number,
   says: (step: Step) => boolean = () => true,
+  before = 0,
 ): Layout {
   const { steps, start, failure, initial } = plan;
-  const table = arch.interpreter.length;
+  const table = before + arch.interpreter.length;
   const texts = new Texts();
   const blocks = new Map<Uint8Array, number>();
   const messages = new Map<string, { at: number; step: Step }[]>();
   const data = new Memory(initialSize(plan));
-  const code = new Memory(table + 16, 32 * 1024);
+  const code = new Memory(table + 16, ROOM + ROOM_OF_STEP * steps.length);
 
   // Steps have the size of their arguments, so their places are known first.
   const places = steps.map(({ args }) => code.take(AT.args + 8 * args.length));
@@ -124,7 +129,7 @@ export function layout(
   /**
    * Where it stands what a step says: address and size of the text, the cells with more
    * of it and with a hint, exit status, the errno and the text of what it needs, the text
-   * for ENOSYS. What several steps say is there once.
+   * for ENOSYS, or 0. What several steps say is there once.
    */
   const message = (step: Step): number => {
     const { op, note } = step;
@@ -147,9 +152,11 @@ export function layout(
     if (subject) code.put(at + 16, dataAddress + subject.offset);
     if (hint) code.put(at + 24, dataAddress + hint.offset);
     code.put(at + 32, status);
-    code.put(at + 40, needs?.errno ?? 0);
-    texts.refer(code, at + 48, needs ? `${plan.name}: ${needs.text}\n` : "");
-    texts.refer(code, at + 56, missing === undefined ? "" : `${plan.name}: ${missing}\n`);
+    if (needs) {
+      code.put(at + 40, needs.errno);
+      texts.refer(code, at + 48, `${plan.name}: ${needs.text}\n`);
+    }
+    if (missing !== undefined) texts.refer(code, at + 56, `${plan.name}: ${missing}\n`);
     return at;
   };
   const addressOf = (step: Step, index: number | undefined): number => {
@@ -191,7 +198,7 @@ export function layout(
     if (value instanceof Uint8Array) data.bytes.set(value, cell.offset);
     else value.forEach((word, i) => write(data, cell.offset + 8 * i, word));
   }
-  code.bytes.set(arch.interpreter);
+  code.bytes.set(arch.interpreter, before);
   code.put(table, dataAddress);
   code.put(table + 8, codeAddress + places[start]!);
   texts.place(code, codeAddress);

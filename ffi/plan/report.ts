@@ -27,13 +27,18 @@ export function reporting(base: Plan): Plan {
       const length = p.control("copy", [{ addressOf: text }, address, 0, TEXT_MAX]);
       part(index, { addressOf: text }, length);
     };
+    /** A string at an address, if there is one. */
+    const possible = (index: number, address: Cell): void => {
+      const none = p.label();
+      p.branch("equal", address, 0, none);
+      string(index, address);
+      p.place(none);
+    };
     /** A string that a cell of the plan points to, if the message has such a cell. */
     const pointed = (index: number, cell: Cell): void => {
       const none = p.label();
       p.branch("equal", cell, 0, none);
-      const address = field(cell, 0);
-      p.branch("equal", address, 0, none);
-      string(index, address);
+      possible(index, field(cell, 0));
       p.place(none);
     };
 
@@ -41,8 +46,8 @@ export function reporting(base: Plan): Plan {
     part(0, field(message, 0), field(message, 1));
     pointed(1, field(message, 2));
     pointed(3, field(message, 3));
-    p.when("equal", ERRNO, field(message, 5), () => string(3, field(message, 6)), () => {
-      p.when("equal", ERRNO, ENOSYS, () => string(3, field(message, 7)));
+    p.when("equal", ERRNO, field(message, 5), () => possible(3, field(message, 6)), () => {
+      p.when("equal", ERRNO, ENOSYS, () => possible(3, field(message, 7)));
     });
 
     // The line of the errno, counted off from the first.

@@ -43,7 +43,8 @@ export interface Left {
 
 /** A name that no other container has: by it the container is noted, and called what it has outside. */
 export function newId(): string {
-  return crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  const uuid = decode(readFile("/proc/sys/kernel/random/uuid"));
+  return uuid.replaceAll("-", "").slice(0, 12);
 }
 
 /** Where containers of a user are noted; nowhere if there is no such directory. */
