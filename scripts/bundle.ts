@@ -17,9 +17,13 @@ import { dirname, fromFileUrl, join } from "./std.ts";
 
 /**
  * How V8 runs a command, which has ended, or replaced this process, before what
- * other threads or other compilers make is of use; and it waits for them.
+ * other threads and other compilers make, or memory that is freed, is of use.
  */
-export const BRIEF: readonly string[] = ["--single-threaded", "--max-opt=0"];
+export const BRIEF: readonly string[] = [
+  "--single-threaded",
+  "--max-opt=0",
+  "--min-semi-space-size=4",
+];
 
 /**
  * What runs the bundle, as its first line says, and the sources, in the tasks of deno.json.
