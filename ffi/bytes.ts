@@ -20,14 +20,14 @@ export function encode(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(parts.flat());
 }
 
-/** How many bytes can be arguments of one call. */
+/** How many bytes are quickly looked at, and can be arguments of one call. */
 const MOST_ARGUMENTS = 0x1000;
 
 /** The text of bytes. */
 export function decode(bytes: Uint8Array): string {
-  // Nearly all that there is, and a decoder takes long to make.
+  // Most are short and ASCII; to make the first decoder takes long.
   if (bytes.length <= MOST_ARGUMENTS) {
-    const text = String.fromCharCode(...bytes);
+    const text = String.fromCharCode.apply(null, bytes as unknown as number[]);
     if (/^[\0-\x7f]*$/.test(text)) return text;
   }
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
