@@ -65,6 +65,7 @@ export function toolGroups(
   const nsenterFile = copyExecutable(entered, `${directory}/nsenter`);
   const executable = command("unshare, executable", [unshareFile, ...UNSHARE]);
   const program = command("unshare, emitted", [emitted(directory)]);
+  const run = bundled.slice(0, -1);
   return [
     {
       title: "start-up",
@@ -75,6 +76,7 @@ export function toolGroups(
         [command("unshare, bundled", [...bundled, "unshare", ...UNSHARE]), 1.15],
         [command("unshare, compiled", [...compiled, "unshare", ...UNSHARE])],
         [program],
+        [command("a script that executes the emitted", [...run, least(directory)])],
       ],
     },
     {
@@ -120,6 +122,23 @@ function emitted(directory: string): string {
   const file = `${directory}/box`;
   const main = [...DENO, "--allow-ffi", `${project}commands/all.ts`];
   succeed(...main as [string], "emit", "-o", file, "unshare", ...UNSHARE);
+  return file;
+}
+
+/** A script that does the least that a tool in Deno can: it has no arguments, and its plan is ready. */
+function least(directory: string): string {
+  const file = `${directory}/least.js`;
+  Deno.writeTextFileSync(
+    file,
+    `const { symbols: libc } = Deno.dlopen("libc.so.6", {
+  execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+});
+const path = new TextEncoder().encode("${directory}/box\\0");
+const environment = new TextEncoder().encode("PATH=${Deno.env.get("PATH")}\\0");
+const pointer = (bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
+libc.execve(path, new BigUint64Array([pointer(path), 0n]), new BigUint64Array([pointer(environment), 0n]));
+`,
+  );
   return file;
 }
 
