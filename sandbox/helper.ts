@@ -20,10 +20,11 @@ import type { Cell, Note } from "../ffi/plan/step.ts";
 
 /** A helper that waits. */
 export interface Helper {
-  /**
-   * Has it work, waits for its end, and ends as it did if it failed; what
-   * `before` writes comes before that.
-   */
+  /** Has it work, and goes on. */
+  begin(): void;
+  /** Waits for its end, and ends as it did if it failed; what `before` writes comes before that. */
+  end(before?: () => void): void;
+  /** Both. */
   run(before?: () => void): void;
 }
 
@@ -48,11 +49,43 @@ export function forkHelper(p: Builder, name: string, why: string, work: () => vo
     work();
     p.call("exit_group", [0], { why: "the work is done" });
   });
+  const begin = (): void => {
+    p.call("write", [output, "x", 1], { why: "the namespaces are made" });
+  };
+  const end: Helper["end"] = (before) => exitUnlessDone(p, helper, before);
   return {
+    begin,
+    end,
     run: (before) => {
-      p.call("write", [output, "x", 1], { why: "the namespaces are made" });
-      exitUnlessDone(p, helper, before);
+      begin();
+      end(before);
     },
+  };
+}
+
+/** Something for which a child waits. */
+export interface Gate {
+  /** The child: waits, and ends if it comes to nothing. */
+  await(): void;
+  /** The other one: it is there. */
+  open(): void;
+}
+
+/** Lets a child wait for what its parent, or a helper of that, makes meanwhile. */
+export function gate(p: Builder, what: string): Gate {
+  const [input, output] = pipe(p, "to tell the child when");
+  return {
+    await: () => {
+      p.call("close", [output], { why: "so that the other's end is seen" });
+      const told = p.label();
+      const byte = p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
+        why: `until there is ${what}`,
+      });
+      p.branch("equal", byte, 1, told);
+      p.call("exit_group", [1], { why: "who has failed has said why" });
+      p.place(told);
+    },
+    open: () => void p.call("write", [output, "x", 1], { why: `there is ${what}` }),
   };
 }
 

@@ -7,7 +7,6 @@ import type { Builder } from "../../ffi/plan/builder.ts";
 import { enter, openNamespaces } from "../enter.ts";
 import { forkMapper, mapGroup, mapUser, outsideIds } from "../idmap.ts";
 import { namespaceFlags } from "../namespaces.ts";
-import { forkVeth } from "../network/veth.ts";
 import type { Refusals } from "../refusal.ts";
 import type { Container } from "./resolve.ts";
 
@@ -21,13 +20,12 @@ export function joinNamespaces(p: Builder, { joined }: Container, refusal: Refus
 /** Makes the others, with the ids of a new user namespace. */
 export function makeNamespaces(
   p: Builder,
-  { made, ids, veth }: Container,
+  { made, ids }: Container,
   refusal: Refusals,
 ): void {
   if (made.size === 0) return;
   const outside = ids && "user" in ids ? outsideIds(p) : undefined;
   const mapper = ids && "ranges" in ids ? forkMapper(p, ids.ranges) : undefined;
-  const network = veth && forkVeth(p, veth);
   const message = "cannot make namespaces";
   p.call("unshare", [namespaceFlags(made)], {
     why: "move into new namespaces",
@@ -35,7 +33,6 @@ export function makeNamespaces(
     ...refusal.on(message),
   });
   mapper?.run();
-  network?.run();
   if (!ids || !("user" in ids)) return;
   mapUser(p, ids.user, outside!.uid, refusal);
   mapGroup(p, ids.group, outside!.gid);

@@ -12,6 +12,7 @@ import type { Cell, Plan } from "../../ffi/plan/step.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { enterCgroup } from "../cgroup/steps.ts";
 import { nameDomain, nameHost } from "../hostname.ts";
+import { gate } from "../helper.ts";
 import { passDescriptors } from "../inherit.ts";
 import { open } from "../descriptors.ts";
 import { missingKind, NEEDS } from "../kernel.ts";
@@ -19,7 +20,7 @@ import { requireLandlock, restrict } from "../landlock.ts";
 import { raiseLoopback } from "../loopback.ts";
 import { setPropagation } from "../mounts.ts";
 import { forkPasta } from "../network/pasta.ts";
-import { setUpVeth } from "../network/veth.ts";
+import { forkVeth, setUpVeth } from "../network/veth.ts";
 import { boundCapabilities, noNewPrivileges, setCapabilities } from "../privileges.ts";
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
@@ -115,7 +116,10 @@ export function containerPlan(
         const idmapped = copyIdmapped(p, container);
         joinNamespaces(p, container, refusal);
         const passing = container.pasta && forkPasta(p, container.pasta);
+        const pair = container.veth && forkVeth(p, container.veth);
+        const network = passing || pair ? gate(p, "a network") : undefined;
         makeNamespaces(p, container, refusal);
+        pair?.begin();
         setClocks(p, clocksOf(config));
         const sources = ownsMounts ? copyRoot(p, container, idmapped) : undefined;
         if (ownsMounts) setPropagation(p, "slave");
@@ -135,8 +139,8 @@ export function containerPlan(
             nameMachine(p, container);
             const slave = kept.devpts && takeTerminal(p, terminalSlot, process);
             if (made.has("net")) raiseLoopback(p);
+            network?.await();
             if (container.veth) setUpVeth(p, container.veth);
-            passing?.await();
             for (const limit of process.rlimits ?? []) {
               limitResource(p, toLimit(limit));
             }
@@ -160,6 +164,8 @@ export function containerPlan(
           }),
         };
         passing?.run(processes.program);
+        pair?.end();
+        network?.open();
         return processes;
       }, outside.remove);
       const terminal = process.terminal ? relay(p, terminalSlot) : undefined;

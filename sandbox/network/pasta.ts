@@ -24,8 +24,6 @@ export interface Pasta {
 
 /** Pasta, before it runs. */
 export interface Passing {
-  /** What the program does first: it waits until there is a network. */
-  await(): void;
   /** Has pasta run for the network namespace of the program; comes back when there is a network. */
   run(program: Cell): void;
 }
@@ -33,7 +31,6 @@ export interface Passing {
 /** Forks the process that becomes pasta, outside. */
 export function forkPasta(p: Builder, pasta: Pasta): Passing {
   const [input, output] = pipe(p, "to tell pasta for whom");
-  const [gate, open] = pipe(p, "to tell the program when");
   const program = p.cell("program");
   const child = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
     why: "pass on what is sent, from outside",
@@ -51,15 +48,10 @@ export function forkPasta(p: Builder, pasta: Pasta): Passing {
       become(p, pasta, program);
     }));
   return {
-    await: () => {
-      p.call("close", [open], { why: "so that the other's end is seen" });
-      p.call("read", [gate, { addressOf: p.cell("byte") }, 1], { why: "until there is a network" });
-    },
     run: (pid) => {
       p.set(program, pid);
       p.call("write", [output, { addressOf: program }, 8], { why: "for whom" });
       exitUnlessDone(p, child);
-      p.call("write", [open, "x", 1], { why: "there is a network" });
     },
   };
 }
