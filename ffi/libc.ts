@@ -8,12 +8,6 @@ import { type FailureDetails, SyscallError } from "./errno.ts";
 
 /** The functions in use, each with its C declaration. */
 const functions = {
-  // int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...
-  //           /* pid_t *parent_tid, void *tls, pid_t *child_tid */);
-  clone: {
-    parameters: ["pointer", "pointer", "i32", "pointer", "pointer", "pointer", "pointer"],
-    result: "i32",
-  },
   // int unshare(int flags);
   unshare: { parameters: ["i32"], result: "i32" },
   // int setns(int fd, int nstype);
@@ -184,7 +178,8 @@ const dlsym = new Deno.UnsafeFnPointer(symbols.dlsym as Deno.PointerObject<never
   result: "pointer",
 });
 
-function address(name: string): Deno.PointerObject<never> {
+/** Where the C library has a function or a variable. */
+export function address(name: string): Deno.PointerObject<never> {
   const found = dlsym.call(null, new TextEncoder().encode(name + "\0"));
   if (found) return found as Deno.PointerObject<never>;
   throw new Error(`the C library has no ${name}()`);

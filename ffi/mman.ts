@@ -13,7 +13,7 @@ export * from "./constants/mman.ts";
 const MAP_FAILED = 2n ** 64n - 1n;
 
 /**
- * Maps memory, at an address that the kernel chooses: a given one if it is free.
+ * Maps memory, at an address that the kernel chooses.
  *
  * The memory is not Deno's: no garbage collection moves or frees it, a child
  * of clone(2) can use it, and only {@linkcode munmap} gives it back.
@@ -25,7 +25,6 @@ const MAP_FAILED = 2n ** 64n - 1n;
  * @param flags `MAP_PRIVATE` or `MAP_SHARED`, and more, joined by `|`
  * @param fd the file to map, or -1 with `MAP_ANONYMOUS`
  * @param offset where in the file to begin, in bytes: a multiple of the page size
- * @param near where it would best be; `null` for anywhere
  * @returns the address
  * @throws {SyscallError} when the kernel refuses it: EINVAL, ENOMEM
  * @throws {TypeError | RangeError} when an argument does not fit its C type
@@ -54,10 +53,9 @@ export function mmap(
   flags: number,
   fd: number = -1,
   offset: number = 0,
-  near: Deno.PointerValue = null,
 ): Deno.PointerObject {
   const args = [
-    near,
+    null,
     BigInt(ulong("length", length)),
     flagsOf("prot", prot),
     flagsOf("flags", flags),

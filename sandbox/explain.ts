@@ -7,7 +7,7 @@
 import { CAPABILITIES } from "../ffi/constants/capability.ts";
 import { printArguments, printResult } from "../ffi/plan/print.ts";
 import { reporting } from "../ffi/plan/report.ts";
-import { ownEnvironment } from "../ffi/plan/spawn.ts";
+import { ownEnvironment } from "../ffi/environ.ts";
 import type { Plan } from "../ffi/plan/step.ts";
 import { errorName } from "../ffi/plan/symbols.ts";
 import { type Answer, type Call, walk } from "../ffi/plan/walk.ts";

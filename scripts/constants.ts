@@ -68,12 +68,13 @@ const FILES: Record<string, [doc: string, ...Source[]]> = {
   ],
   "sched.ts": [
     "Flags of clone(2), unshare(2) and setns(2).",
-    // Without two of clone3(2) that take more than 32 bits.
+    // Two of clone3(2) take more than 32 bits.
     {
       from: "linux/sched.h",
       names: /^CLONE_(?!ARGS_|CLEAR_SIGHAND|INTO_CGROUP)\w+$/,
       as: "flag",
     },
+    { from: "linux/sched.h", names: /^CLONE_CLEAR_SIGHAND$/, as: "bigint" },
     { from: "linux/sched.h", names: /^CLONE_ARGS_\w+$/ },
   ],
   "mount.ts": [

@@ -7,7 +7,7 @@ import { execvp } from "../ffi/plan/execvp.ts";
 import { architectures, host } from "../ffi/plan/host.ts";
 import { argument, environment } from "../ffi/plan/stack.ts";
 import { assert, assertEquals } from "../scripts/std.ts";
-import { type Machine, OPERATIONS, runPlan, STEPS } from "./plan_vectors.ts";
+import { CALLS, type Machine, OPERATIONS, runPlan, STEPS } from "./plan_vectors.ts";
 
 const NATIVE: Machine = { arch: host(), via: [] };
 const AARCH64: Machine = {
@@ -36,6 +36,10 @@ function missing(command: string, option = "--version"): string | undefined {
 
 for (const [name, vector] of Object.entries({ ...OPERATIONS, ...STEPS })) {
   testUnless(obstacle, `aarch64: ${name}`, () => vector(AARCH64));
+}
+for (const [name, vector] of Object.entries(CALLS)) {
+  const reason = obstacle ?? missing("aarch64-linux-gnu-gcc");
+  testUnless(reason, `aarch64: ${name}`, () => vector(AARCH64));
 }
 
 testUnless(alone, "aarch64: a program is found, or missed, as on this host", async () => {

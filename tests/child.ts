@@ -9,12 +9,21 @@ export type Body<A extends unknown[], R> = (api: Api, ...args: A) => R | Promise
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 
 /** What a body writes to standard output. */
-export async function outputOf<A extends unknown[]>(
+export function outputOf<A extends unknown[]>(
+  body: Body<A, unknown>,
+  ...args: A
+): Promise<string> {
+  return outputWith([], body, ...args);
+}
+
+/** What a body writes to standard output, in a Deno with these options. */
+export async function outputWith<A extends unknown[]>(
+  options: readonly string[],
   body: Body<A, unknown>,
   ...args: A
 ): Promise<string> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "-A", "-"],
+    args: ["run", "--no-check", "-A", ...options, "-"],
     cwd: PROJECT,
     stdin: "piped",
     stdout: "piped",

@@ -8,9 +8,12 @@
 import { encode } from "../ffi/bytes.ts";
 import * as errnos from "../ffi/constants/errno.ts";
 import { MAP_PRIVATE, PROT_READ } from "../ffi/constants/mman.ts";
+import { CLONE_VFORK, CLONE_VM } from "../ffi/constants/sched.ts";
+import { SIGNALS } from "../ffi/constants/signal.ts";
 import type { Architecture } from "../ffi/plan/arch.ts";
 import { type Builder, type Condition, plan } from "../ffi/plan/builder.ts";
 import { elf } from "../ffi/plan/elf.ts";
+import { layout } from "../ffi/plan/layout.ts";
 import { reporting } from "../ffi/plan/report.ts";
 import { argument } from "../ffi/plan/stack.ts";
 import {
@@ -23,7 +26,7 @@ import {
   type Operand,
   type Plan,
 } from "../ffi/plan/step.ts";
-import { assertEquals } from "../scripts/std.ts";
+import { assertEquals, fromFileUrl } from "../scripts/std.ts";
 
 /** What runs the executables of an architecture. */
 export interface Machine {
@@ -330,9 +333,62 @@ export const OPERATIONS: Readonly<Record<string, Vector>> = {
   }),
 };
 
+/** The vectors of what a plan does that is called as a function. */
+export const CALLS: Readonly<Record<string, Vector>> = {
+  "return goes back to the caller, whose registers and stack are as they were": async (machine) => {
+    const cells: Cell[] = [];
+    const program = plan("test", (p) => {
+      cells.push(p.cell("set"), p.cell("status"), p.cell("digits", 24));
+      const [set, status, digits] = cells as [Cell, Cell, Cell];
+      p.set(set, 41);
+      // A child that shares the memory, and so the stack.
+      const child = p.call("clone", [CLONE_VM | CLONE_VFORK | SIGNALS.SIGCHLD, 0, 0, 0, 0]);
+      p.when("equal", child, 0, () => {
+        p.control("decimal", [-1, { addressOf: digits }]);
+        p.call("exit_group", [7]);
+      });
+      p.call("wait4", [child, { addressOf: status }, 0, 0]);
+      p.control("add", [set, 1], { result: set });
+      p.control("return", []);
+    });
+    const found = await called(machine, program);
+    assertEquals(cells.slice(0, 2).map(({ offset }) => found[offset / 8]), [42n, 7n << 8n]);
+  },
+};
+
+/** Calls a plan as a function; what is in its cells afterwards. */
+async function called({ arch, via }: Machine, program: Plan): Promise<BigUint64Array> {
+  const directory = await Deno.makeTempDir({ prefix: "denspace-call-" });
+  try {
+    const [runner, file] = [`${directory}/call_plan`, `${directory}/plan`];
+    const source = fromFileUrl(new URL("call_plan.c", import.meta.url));
+    await succeed(`${arch.name}-linux-gnu-gcc`, "-static", "-o", runner, source);
+    const [codeAddress, cellsAddress] = [0x1000_0000, 0x2000_0000];
+    const { code, data } = layout({ ...program, failure: 0 }, arch, codeAddress, cellsAddress);
+    const header = [
+      ...[codeAddress, code.length, cellsAddress, program.dataSize],
+      ...[codeAddress + arch.call, codeAddress + arch.interpreter.length],
+    ];
+    const words = new BigUint64Array(header.map(BigInt));
+    await Deno.writeFile(file, new Uint8Array([...new Uint8Array(words.buffer), ...code, ...data]));
+    const [command, ...args] = [...via, runner, file];
+    return new BigUint64Array((await succeed(command!, ...args)).buffer);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** What a command writes, which must not fail. */
+async function succeed(command: string, ...args: string[]): Promise<Uint8Array<ArrayBuffer>> {
+  const { code, stdout, stderr } = await new Deno.Command(command, { args }).output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""], command);
+  return stdout;
+}
+
 /** The control operations that no vector has. */
 export function untested(): ControlName[] {
-  const tested = new Set(Object.keys(OPERATIONS).flatMap((name) => name.split(/\W+/)));
+  const names = Object.keys({ ...OPERATIONS, ...CALLS });
+  const tested = new Set(names.flatMap((name) => name.split(/\W+/)));
   return CONTROL.filter((op) => !tested.has(op));
 }
 

@@ -57,6 +57,8 @@ export const CLONE_NEWNET: number = 0x40000000;
 export const CLONE_IO: number = 0x80000000;
 /** `CLONE_NEWTIME` of linux/sched.h. */
 export const CLONE_NEWTIME: number = 0x80;
+/** `CLONE_CLEAR_SIGHAND` of linux/sched.h. */
+export const CLONE_CLEAR_SIGHAND: bigint = 0x100000000n;
 /** `CLONE_ARGS_SIZE_VER0` of linux/sched.h. */
 export const CLONE_ARGS_SIZE_VER0: number = 64;
 /** `CLONE_ARGS_SIZE_VER1` of linux/sched.h. */

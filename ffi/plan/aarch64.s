@@ -1,8 +1,11 @@
-// The plan interpreter for aarch64. Position independent; it reads its table from
-// the first byte behind it. Its bytes stand in aarch64.ts; a test assembles this
-// file and compares:
+// The plan interpreter for aarch64. Position independent. Its bytes stand in
+// aarch64.ts; a test assembles this file and compares:
 //
 //   aarch64-linux-gnu-as aarch64.s -o x.o && aarch64-linux-gnu-objcopy -O binary x.o x.bin
+//
+// It has two ways in. An executable begins at the first byte, and has its table
+// behind the last one. `call` is a C function, void call(const void *table), whose
+// end is `return`.
 //
 // layout.ts describes what it walks: a header (the addresses of the context and
 // of the first step), then the steps. Its state is three registers:
@@ -10,7 +13,8 @@
 //   x19  the step that runs
 //   x20  the context: the stack pointer at the start, then, after a failure,
 //        the step that failed and its errno
-//   sp   as the kernel or clone(2) gave it; nothing is pushed
+//   sp   the stack as it was given, with three registers on it; nothing is pushed,
+//        so a child that shares it, as after vfork(2), spoils nothing
 //
 // A system call preserves every register but x0.
 
@@ -36,9 +40,12 @@
 .endm
 
 start:
-        adr     x19, header
-        ldp     x20, x19, [x19]
+        adr     x0, header
+call:
         mov     x9, sp
+        stp     x19, x20, [sp, -32]!
+        str     x30, [sp, 16]
+        ldp     x20, x19, [x0]
         str     x9, [x20, STACK]
 
         // Loading more arguments than the step has is harmless: the words behind
@@ -87,7 +94,7 @@ control:
 
         // The order is that of CONTROL in step.ts. An instruction has 4 bytes.
 operations:
-        .irp    name, add, sub, and, or, shl, shr, load8, load32, load64, store8, store32, store64, equal, less, find, copy, decimal, raise
+        .irp    name, add, sub, and, or, shl, shr, load8, load32, load64, store8, store32, store64, equal, less, find, copy, decimal, raise, return
         .byte   (op_\name - operations) / 4
         .endr
         .balign 4, 0
@@ -185,6 +192,11 @@ op_decimal:
 op_raise:
         mov     x1, x0
         b       failed
+
+op_return:
+        ldr     x30, [sp, 16]
+        ldp     x19, x20, [sp], 32
+        ret
 
         .balign 8, 0
 header:

@@ -12,8 +12,10 @@ export interface Architecture {
   readonly name: "x86_64" | "aarch64";
   /** `e_machine` in the header of its executables. */
   readonly machine: number;
-  /** The interpreter. */
+  /** The interpreter: it walks the plan behind it. */
   readonly interpreter: Uint8Array;
+  /** Where in it the function begins that walks the plan whose address it is given. */
+  readonly call: number;
   /** The numbers of the system calls. */
   readonly syscalls: Readonly<Record<CallName, number>>;
 }

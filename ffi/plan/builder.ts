@@ -110,7 +110,7 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
     const last = steps.at(-1);
     if (!last) return false;
     const { op, note } = last;
-    return op === "exit_group" || op === "raise" || (!!note.next && !note.fail);
+    return op === "exit_group" || op === "raise" || op === "return" || (!!note.next && !note.fail);
   };
   const jump = (next: Label) => void step("add", [0, 0], { next });
   const set: Builder["set"] = (result, value, next) => {

@@ -65,25 +65,24 @@ export function exec(plan: Plan, argv: readonly string[]): never {
 /** Takes back what Deno did to this process: SIGPIPE ignored, NOFILE raised. */
 function undoDeno(): void {
   signal(SIGNALS.SIGPIPE, SIG_DFL);
-  const limit = fileLimitOfCaller();
-  if (limit) prlimit(0, RLIMIT_NOFILE, limit);
+  const own = prlimit(0, RLIMIT_NOFILE);
+  const soft = softLimitOfCaller(own);
+  if (soft < own.soft) prlimit(0, RLIMIT_NOFILE, { soft, hard: own.hard });
 }
 
 /** What is asked for once: the caller may end long before us. */
 let callersLimit: bigint | undefined;
 
-/** The limit of open files that this process was started with, if Deno has raised it. */
-export function fileLimitOfCaller(): Limit | undefined {
-  const own = prlimit(0, RLIMIT_NOFILE);
-  const soft = callersLimit ??= softLimitOfCaller(own.hard);
-  return soft < own.soft ? { soft, hard: own.hard } : undefined;
+/** The soft limit of open files that this process was started with. */
+export function softLimitOfCaller({ hard }: Limit = prlimit(0, RLIMIT_NOFILE)): bigint {
+  return callersLimit ??= softLimitOfAncestor(hard);
 }
 
 /**
  * The soft NOFILE limit of the nearest ancestor that is not a Deno. One whose
  * limit is below the hard one can't be a Deno, so few have to be looked at.
  */
-function softLimitOfCaller(hard: bigint): bigint {
+function softLimitOfAncestor(hard: bigint): bigint {
   for (let pid = getppid(); pid > 0; pid = parentOf(pid)) {
     const limit = softLimit(pid);
     if (limit === undefined || limit < hard || !isDeno(pid)) return limit ?? hard;

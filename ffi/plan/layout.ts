@@ -4,7 +4,7 @@
  * There are no relocations: a plan is laid out for the addresses where it will
  * lie. It has two parts. The first is only read and executed:
  *
- *     interpreter
+ *     interpreter  unless it is called, from where it lies
  *     header       u64 address of the context, u64 address of the first step
  *     steps        u32 op, u8 refs, u64 result, next, fail, accept, message, arguments...
  *     data         strings, bytes, lists, messages
@@ -68,7 +68,7 @@ const CONTROLS: ReadonlyMap<string, number> = new Map(
 const CONDITIONS: ReadonlySet<string> = new Set(["equal", "less"]);
 
 /** What the program does not go on after. */
-const ENDS: ReadonlySet<string> = new Set(["exit_group", "raise"]);
+const ENDS: ReadonlySet<string> = new Set(["exit_group", "raise", "return"]);
 
 /**
  * Lays a plan out.

@@ -32,6 +32,7 @@ export const SIGNATURES = {
   chdir: ["string"],
   chroot: ["string"],
   clone: ["CLONE_", "address", "address", "address", "address"],
+  clone3: ["address", "number"],
   close: ["fd"],
   close_range: ["fd", "number", "CLOSE_RANGE_"],
   dup3: ["fd", "fd", "O_"],

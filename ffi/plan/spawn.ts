@@ -16,26 +16,24 @@
  *
  * @module
  */
-import { decode, textAt } from "../bytes.ts";
+import { decode } from "../bytes.ts";
 import { EACCES, EINTR } from "../constants/errno.ts";
 import { AT_FDCWD, FD_CLOEXEC, O_CLOEXEC, O_WRONLY } from "../constants/fcntl.ts";
-import { RLIMIT_NOFILE } from "../constants/resource.ts";
 import { P_PID, WEXITED, WNOWAIT } from "../constants/wait.ts";
+import { ownEnvironment } from "../environ.ts";
 import { SyscallError } from "../errno.ts";
 import { F_GETFD, F_SETFD, fcntl } from "../fcntl.ts";
-import { environ } from "../libc.ts";
 import { pidfdOpen } from "../pidfd.ts";
-import type { Limit } from "../resource.ts";
 import { syscall } from "../syscall.ts";
 import { close, getpid, pipe2, read } from "../unistd.ts";
 import { waitid, type WaitResult } from "../wait.ts";
 import { plan } from "./builder.ts";
 import { executable } from "./elf.ts";
-import { fileLimitOfCaller } from "./exec.ts";
 import { failureOf } from "./failure.ts";
 import { host } from "./host.ts";
 import { fileImage, memoryImage } from "./image.ts";
 import { AT } from "./layout.ts";
+import { lowerFileLimit } from "./limit.ts";
 import { ERRNO, FAILED, type Operand, type Plan, STACK, type Step } from "./step.ts";
 import { withSibling } from "./successor.ts";
 
@@ -287,11 +285,10 @@ const images = new WeakMap<Plan, { readonly key: string; readonly image: Image }
 /** The executable of a plan; it is made once for one that is started again and again. */
 function imageOf(program: Plan, reader: number, argv: readonly string[]): Image {
   const variables = ownEnvironment();
-  const limit = fileLimitOfCaller();
-  const key = [reader, limit?.soft, argv.length, ...argv, ...variables].join("\0");
+  const key = [reader, argv.length, ...argv, ...variables].join("\0");
   const known = images.get(program);
   if (known?.key === key) return known.image;
-  const whole = reporting(program, reader, [argv.length, ...argv, 0, ...variables, 0], limit);
+  const whole = reporting(program, reader, [argv.length, ...argv, 0, ...variables, 0]);
   const image = { plan: whole, ...executable(whole, host(), endsInText) };
   images.set(program, { key, image });
   return image;
@@ -307,7 +304,6 @@ function reporting(
   base: Plan,
   reader: number,
   stack: readonly Operand[],
-  limit: Limit | undefined,
 ): Plan {
   let failure!: number;
   let end!: number;
@@ -324,10 +320,7 @@ function reporting(
       p.call("write", [channel, { addressOf: record }, RECORD], { fail: lost });
     };
     send();
-    if (limit) {
-      const words = new BigUint64Array([limit.soft, limit.hard]);
-      p.call("prlimit64", [0, RLIMIT_NOFILE, new Uint8Array(words.buffer), 0]);
-    }
+    lowerFileLimit(p);
     const words = p.cell("stack", 8 * stack.length, stack);
     p.control("add", [{ addressOf: words }, 0], { result: STACK, next: { at: base.start } });
 
@@ -363,15 +356,4 @@ function reporting(
     p.call("exit_group", [ERRNO]);
   }, base);
   return withSibling({ ...whole, start: base.steps.length, failure }, end);
-}
-
-/** The variables of our environment, in their order. */
-export function ownEnvironment(): string[] {
-  const variables = [];
-  const view = new Deno.UnsafePointerView(environ()!);
-  for (let at = 0;; at += 8) {
-    const address = view.getPointer(at);
-    if (!address) return variables;
-    variables.push(textAt(address));
-  }
 }

@@ -31,6 +31,7 @@ export const CONTROL = [
   "copy", // copies bytes to a from b, up to a NUL, a byte c, or d bytes; their number
   "decimal", // writes a in decimal at address b; the address behind it
   "raise", // fails with errno a, as a system call would
+  "return", // goes back to whoever has called the plan as a function
 ] as const;
 
 /** The name of a control operation. */

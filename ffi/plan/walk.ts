@@ -59,7 +59,7 @@ export interface Process<S> {
   readonly state: S;
   /** Its memory. */
   readonly memory: Memory;
-  /** Whether it goes on no more: it has ended, or become a program. */
+  /** Whether it goes on no more: it has ended, returned, or become a program. */
   ended: boolean;
 }
 
@@ -160,6 +160,8 @@ export function walk<S>(plan: Plan, { argv, environment, state, answer, calls }:
           else otherwise();
         } else if (op === "raise") {
           fail(args[0]!.value);
+        } else if (op === "return") {
+          process.ended = true;
         } else {
           finish(operate(op, args, memory));
         }

@@ -1,8 +1,11 @@
-# The plan interpreter for x86-64. Position independent; it reads its table from
-# the first byte behind it. Its bytes stand in x86_64.ts; a test assembles this
-# file and compares:
+# The plan interpreter for x86-64. Position independent. Its bytes stand in
+# x86_64.ts; a test assembles this file and compares:
 #
 #   as --64 x86_64.s -o x.o && objcopy -O binary x.o x.bin
+#
+# It has two ways in. An executable begins at the first byte, and has its table
+# behind the last one. `call` is a C function, void call(const void *table), whose
+# end is `return`.
 #
 # layout.ts describes what it walks: a header (the addresses of the context and
 # of the first step), then the steps. Its state is three registers:
@@ -10,7 +13,8 @@
 #   rbx  the step that runs
 #   r12  the context: the stack pointer at the start, then, after a failure,
 #        the step that failed and its errno
-#   rsp  as the kernel or clone(2) gave it; only `decimal` pushes
+#   rsp  the stack as it was given, with two registers on it; only `decimal`
+#        pushes, so a child that shares it, as after vfork(2), spoils nothing
 #
 # A system call preserves every register but rax, rcx and r11.
 
@@ -39,10 +43,14 @@
 .endm
 
 start:
-        lea     rbx, [rip + header]
-        mov     r12, [rbx]
-        mov     rbx, [rbx + 8]
-        mov     [r12 + STACK], rsp
+        lea     rdi, [rip + header]
+call:
+        mov     rax, rsp
+        push    rbx
+        push    r12
+        mov     r12, [rdi]
+        mov     rbx, [rdi + 8]
+        mov     [r12 + STACK], rax
 
         # Loading more arguments than the step has is harmless: the words behind
         # it are readable and the kernel looks at no more than the call takes.
@@ -90,9 +98,10 @@ control:
         add     rcx, rax
         jmp     rcx
 
-        # The order is that of CONTROL in step.ts.
+        # The order is that of CONTROL in step.ts. No offset may be above 255, so the
+        # longest one comes last.
 operations:
-        .irp    name, add, sub, and, or, shl, shr, load8, load32, load64, store8, store32, store64, equal, less, find, copy, decimal, raise
+        .irp    name, add, sub, and, or, shl, shr, load8, load32, load64, store8, store32, store64, equal, less, find, copy, decimal, raise, return
         .byte   op_\name - operations
         .endr
 
@@ -176,6 +185,16 @@ op_copy:
         inc     rax
         jmp     1b
 
+        # raise errno: fails as if this step had been a system call
+op_raise:
+        mov     rcx, rdi
+        jmp     failed
+
+op_return:
+        pop     r12
+        pop     rbx
+        ret
+
         # decimal number, address: the result is the address behind the last digit
 op_decimal:
         mov     rax, rdi
@@ -194,11 +213,6 @@ op_decimal:
         jne     2b
         mov     rax, rsi
         jmp     done
-
-        # raise errno: fails as if this step had been a system call
-op_raise:
-        mov     rcx, rdi
-        jmp     failed
 
         .balign 8, 0
 header:

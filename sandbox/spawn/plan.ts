@@ -8,7 +8,7 @@ import { CLONE_NEWPID, CLONE_NEWTIME } from "../../ffi/constants/sched.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { type Builder, plan } from "../../ffi/plan/builder.ts";
 import { execvp } from "../../ffi/plan/execvp.ts";
-import { ownEnvironment } from "../../ffi/plan/spawn.ts";
+import { ownEnvironment } from "../../ffi/environ.ts";
 import { environment } from "../../ffi/plan/stack.ts";
 import type { Cell, Plan, Successor } from "../../ffi/plan/step.ts";
 import { cgroupSteps } from "../cgroup/steps.ts";
