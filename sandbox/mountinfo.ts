@@ -22,9 +22,9 @@ export interface MountLine {
   readonly superOptions: readonly string[];
 }
 
-/** The lines of such a file. */
-export function parseMountinfo(text: string): MountLine[] {
-  return text.split("\n").filter((line) => line !== "").map((line) => {
+/** The lines of such a file, of file systems whose types begin so. */
+export function parseMountinfo(text: string, type = ""): MountLine[] {
+  return text.split("\n").filter((line) => line.includes(` - ${type}`)).map((line) => {
     // id parent major:minor root path options [tags...] - type source options
     const [id, parent, , root, path, options, ...rest] = line.split(" ") as [
       ...[string, string, string, string, string, string],

@@ -323,6 +323,32 @@ rootTest("what can't be had is one line, before anything is made", async () => {
   );
 });
 
+// Where version 1 has the controller and the kernel groups real-time processes.
+const GROUPED = HIERARCHIES.some(({ version, controllers, own }) =>
+  version === 1 && controllers.includes("cpu") && exists(`${own}/cpu.rt_runtime_us`)
+);
+
+if (GROUPED) {
+  rootTest(
+    "a limit of the processors is none for processes in real time, and that is said",
+    async () => {
+      using own = parent();
+      const options = ["--rootfs", root, "--cgroup-parent", own.name, "--cpus", "1"];
+      const { stderr, code } = await output([
+        "chrt",
+        "-f",
+        "1",
+        ...denspaceRun(...options, "true"),
+      ]);
+      assertEquals(code, 1);
+      assertMatch(
+        stderr,
+        /^denspace run: cannot enter the cgroup .*: Invalid argument\ndenspace run: processes that are scheduled in real time .*\n$/,
+      );
+    },
+  );
+}
+
 /** Runs a script as an ordinary user, who is in these cgroups from the start. */
 async function asUser(
   directories: readonly string[],

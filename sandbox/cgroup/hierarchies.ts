@@ -21,7 +21,7 @@ export interface Hierarchy {
 
 /** The hierarchies that are mounted. */
 export function findHierarchies(read: Reader = readSmallFile): Hierarchy[] {
-  const mounts = parseMountinfo(read("/proc/self/mountinfo") ?? "");
+  const mounts = parseMountinfo(read("/proc/self/mountinfo") ?? "", "cgroup");
   const lines = (read("/proc/self/cgroup") ?? "").split("\n").filter(Boolean);
   return lines.flatMap((line): Hierarchy[] => {
     // id:controllers:path; the path may have colons

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EACCES, EBUSY, EINTR, ENOENT, ESRCH } from "../../ffi/constants/errno.ts";
+import { EACCES, EBUSY, EINTR, EINVAL, ENOENT, ESRCH } from "../../ffi/constants/errno.ts";
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
@@ -15,13 +15,18 @@ import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { WNOHANG } from "../../ffi/constants/wait.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
-import type { Cell, Label, Need, Operand } from "../../ffi/plan/step.ts";
+import type { Cell, Label, Need, Note, Operand } from "../../ffi/plan/step.ts";
 import { filterDevices } from "./devices.ts";
 import type { Cgroup, Counter, Group } from "./layout.ts";
 
 const DELEGATION = "start denspace in a cgroup of your own, or name one by --cgroup-parent; " +
   "with systemd: systemd-run --user --scope -p Delegate=yes denspace ...";
 const NOT_OURS: Need = { errno: EACCES, text: `this cgroup is not yours: ${DELEGATION}` };
+const REAL_TIME: Need = {
+  errno: EINVAL,
+  text: "processes that are scheduled in real time have no time in a new cgroup: " +
+    "start denspace by chrt --other 0",
+};
 const CROWDED: Need = {
   errno: EBUSY,
   text: `a cgroup with processes has no limits below it: ${DELEGATION}`,
@@ -47,7 +52,7 @@ export function cgroupSteps(p: Builder, { groups, counters }: Cgroup): CgroupSte
       groups.forEach((group, i) => {
         makeGroup(p, group, () => p.set(made, i + 1));
         for (const [file, text] of group.writes) {
-          write(p, `${group.path}/${file}`, text, `cannot set ${file} to '${text}'`);
+          write(p, `${group.path}/${file}`, text, { message: `cannot set ${file} to '${text}'` });
         }
         if (group.devices) filterDevices(p, group.path, group.devices);
       });
@@ -82,7 +87,7 @@ function makeGroup(p: Builder, { path, enable, aside }: Group, isMade: () => voi
   }
   for (const [directory, controllers] of enable) {
     const message = `cannot use the controllers ${controllers} below ${directory}`;
-    write(p, `${directory}/cgroup.subtree_control`, controllers, message, CROWDED);
+    write(p, `${directory}/cgroup.subtree_control`, controllers, { message, refused: CROWDED });
   }
 }
 
@@ -93,21 +98,32 @@ function makeGroup(p: Builder, { path, enable, aside }: Group, isMade: () => voi
  * not see to it that no process forks meanwhile, which takes it some 10 ms.
  */
 export function enterCgroup(p: Builder, path: string, why: string, version: 1 | 2 = 2): void {
-  const file = version === 1 ? "tasks" : "cgroup.procs";
-  write(p, `${path}/${file}`, "0", `cannot enter the cgroup ${path}`, NOT_OURS, why);
+  const message = `cannot enter the cgroup ${path}`;
+  if (version === 1) write(p, `${path}/tasks`, "0", { message, why, refused: REAL_TIME });
+  else write(p, `${path}/cgroup.procs`, "0", { message, why });
+}
+
+/** What there is to say of what is written. */
+interface Writing extends Pick<Note, "why"> {
+  /** What is said when it fails. */
+  readonly message: string;
+  /** What the cause may be if the kernel does not take it. */
+  readonly refused?: Need;
 }
 
 function write(
   p: Builder,
   path: string,
   text: string,
-  message: string,
-  needs: Need = NOT_OURS,
-  why = `write '${text}' to ${path.slice(path.lastIndexOf("/") + 1)}`,
+  { message, why, refused = NOT_OURS }: Writing,
 ): void {
-  const note = { message, needs };
-  const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], { why, ...note });
-  p.call("write", [fd, text, encode(text).length], note);
+  const file = path.slice(path.lastIndexOf("/") + 1);
+  const fd = p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
+    why: why ?? `write '${text}' to ${file}`,
+    message,
+    needs: NOT_OURS,
+  });
+  p.call("write", [fd, text, encode(text).length], { message, needs: refused });
 }
 
 /** How long it takes at most until nothing is left of processes that are killed. */

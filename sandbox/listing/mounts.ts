@@ -24,7 +24,7 @@ export function namespaceMounts(): NamespaceMount[] {
 
 /** Those in the text of such a file. */
 export function parseMounts(text: string): NamespaceMount[] {
-  return parseMountinfo(text).filter(({ type }) => type === "nsfs").flatMap(({ root, path }) => {
+  return parseMountinfo(text, "nsfs").flatMap(({ root, path }) => {
     const [, inode] = /^[^[]*\[(\d+)\]/.exec(root) ?? [];
     return inode === undefined ? [] : [{ root, inode: Number(inode), target: path }];
   });
