@@ -4,8 +4,6 @@
  * @module
  */
 import { decode } from "../ffi/bytes.ts";
-import { capget } from "../ffi/capability.ts";
-import { CAPABILITIES, type CapabilityName } from "../ffi/constants/capability.ts";
 import { RLIMITS } from "../ffi/constants/resource.ts";
 import { readFile } from "../ffi/file.ts";
 import { getegid, geteuid } from "../ffi/unistd.ts";
@@ -18,8 +16,6 @@ import {
   TIMEOUT,
 } from "../sandbox/container/annotations.ts";
 import {
-  CAPABILITIES_OF_ROOT,
-  capabilitySets,
   defaultMounts,
   MASKED_PATHS,
   OCI_VERSION,
@@ -39,14 +35,17 @@ import type { Capabilities } from "../sandbox/privileges.ts";
 import { defaultSeccomp } from "../sandbox/seccomp/default.ts";
 import { parseProfile, resolveProfile, type Seccomp } from "../sandbox/seccomp/profile.ts";
 import { kernelRelease } from "../sandbox/target.ts";
-import { findGroup, findUser, type RootUser } from "../sandbox/container/users.ts";
+import { findUser } from "../sandbox/container/users.ts";
 import { parseRange, subordinateIds } from "../sandbox/idranges.ts";
 import { NAMESPACES } from "../sandbox/namespaces.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 import type { NamespaceOption, Wanted } from "./container_options.ts";
+import { ownVariables, withVariables } from "./environment.ts";
 import { ArgumentError, explained } from "./getopt.ts";
 import { deviceMounts, resourcesOf } from "./limits.ts";
 import { networkOf } from "./network.ts";
 import { currentDirectory, insidePath, realPath } from "./paths.ts";
+import { homeOf, parseGroup, parseUser, type Whose } from "./users.ts";
 
 /**
  * The configuration.
@@ -103,7 +102,7 @@ export function configOf(want: Wanted): Config {
     : wanted;
   const { monotonic, boottime } = want.clocks;
   const resources = resourcesOf(want.limits);
-  const capabilities = capabilitiesOf(want, user, find("user") !== undefined);
+  const capabilities = capabilitiesOf(want, user.uid, find("user") !== undefined);
   const seccomp = seccompOf(want, capabilities?.bounding ?? []);
   return {
     ociVersion: OCI_VERSION,
@@ -215,81 +214,14 @@ function subordinates(file: string, own: number): IdMapping[] {
 }
 
 /** Who runs the program. */
-interface Whose {
-  uid: number;
-  gid: number;
-  /** The groups that go with the name. */
-  groups: readonly number[];
-  /** What the root knows of the user. */
-  known: RootUser | undefined;
-}
-
-const ID = /^\d{1,10}$/;
-
 function whose({ user, rootfs }: Wanted, root: string): Whose {
-  if (user === undefined) {
-    const [uid, gid] = rootfs === undefined ? [geteuid(), getegid()] : [0, 0];
-    const known = rootfs === undefined ? undefined : findUser(root, "0");
-    return { uid, gid, groups: [], known };
-  }
-  const at = user.indexOf(":");
-  const [name, group] = at < 0 ? [user, undefined] : [user.slice(0, at), user.slice(at + 1)];
-  const known = findUser(root, name);
-  if (!known && !ID.test(name)) throw new ArgumentError(`no user '${name}' in ${root}/etc/passwd`);
-  const uid = known?.uid ?? parseId(name);
-  const gid = group === undefined ? known?.gid ?? 0 : groupOf(group, root);
-  return { uid, gid, groups: group === undefined ? known?.groups ?? [] : [], known };
-}
-
-function groupOf(group: string, root: string): number {
-  const gid = findGroup(root, group);
-  if (gid !== undefined) return gid;
-  if (ID.test(group)) return parseId(group);
-  throw new ArgumentError(`no group '${group}' in ${root}/etc/group`);
-}
-
-/** An id: 2^32 - 1 is none. */
-function parseId(text: string): number {
-  const id = Number(text);
-  if (id >= 2 ** 32 - 1) throw new ArgumentError(`no id: '${text}'`);
-  return id;
+  if (user !== undefined) return parseUser(user, root);
+  const [uid, gid] = rootfs === undefined ? [geteuid(), getegid()] : [0, 0];
+  const known = rootfs === undefined ? undefined : findUser(root, "0");
+  return { uid, gid, groups: [], known };
 }
 
 // Privileges ---------------------------------------------------------------
-
-/** What is left of root's rights; nothing is said of them where there are none to take. */
-function capabilitiesOf(
-  { capAdd, capDrop, privileged }: Wanted,
-  { uid }: Whose,
-  inUserNamespace: boolean,
-): Capabilities | undefined {
-  const { permitted } = capget();
-  if (!inUserNamespace && permitted === 0n) {
-    if (capAdd.length === 0 && !privileged) return undefined;
-    throw new ArgumentError("--cap-add and --privileged need root, or a user namespace");
-  }
-  const all = (Object.keys(CAPABILITIES) as CapabilityName[]).filter((name) =>
-    inUserNamespace || permitted & 1n << BigInt(CAPABILITIES[name])
-  );
-  const isAll = (name: string): boolean => name.toUpperCase() === "ALL";
-  const [added, dropped] = [capAdd, capDrop].map((names) =>
-    names.filter((name) => !isAll(name)).map(parseCapability)
-  ) as [CapabilityName[], CapabilityName[]];
-  const missing = added.find((name) => !all.includes(name));
-  if (missing) throw new ArgumentError(`--cap-add=${missing}: this process has not got it itself`);
-  const asked = capAdd.some(isAll) ? all : added;
-  const usual = privileged ? all : capDrop.some(isAll) ? [] : CAPABILITIES_OF_ROOT;
-  const possible = all.filter((name) =>
-    (usual.includes(name) || asked.includes(name)) && !dropped.includes(name)
-  );
-  return capabilitySets(uid, possible, asked);
-}
-
-function parseCapability(text: string): CapabilityName {
-  const name = text.toUpperCase().replace(/^(CAP_)?/, "CAP_");
-  if (Object.hasOwn(CAPABILITIES, name)) return name as CapabilityName;
-  throw new ArgumentError(`no capability '${text}'`);
-}
 
 function seccompOf(
   { seccomp, privileged }: Wanted,
@@ -316,7 +248,7 @@ function processOf(
   if (oneId && want.groups.length > 0) {
     throw new ArgumentError("--group-add needs more than one group id: --userns=auto");
   }
-  const named = want.groups.map((group) => groupOf(group, root));
+  const named = want.groups.map((group) => parseGroup(group, root));
   const groups = oneId ? [] : [...new Set([...user.groups, ...named])];
   const env = environmentOf(want, user, copy);
   return {
@@ -341,33 +273,15 @@ function shellOf(env: readonly string[], copy: boolean): string {
   return copy && shell ? shell : "/bin/sh";
 }
 
-/** The last of several variables with one name counts. */
-function environmentOf(want: Wanted, user: Whose, copy: boolean): string[] {
-  const ours = decode(readFile("/proc/self/environ")).split("\0").filter(isVariable);
-  const found = new Map<string, string>();
-  const set = (entry: string): void => void found.set(entry.slice(0, entry.indexOf("=")), entry);
-  const add = (text: string): void => {
-    if (text.includes("=")) return set(text);
-    const own = ours.find((entry) => entry.startsWith(`${text}=`));
-    if (own !== undefined) set(own);
-  };
-  if (!want.clearEnv) ours.forEach(set);
-  if (!copy || want.user !== undefined) set(`HOME=${user.known?.home ?? "/"}`);
-  for (const file of want.envFiles) {
-    for (const line of decode(readFile(file)).split("\n")) {
-      if (line.trim() !== "" && !line.startsWith("#")) add(line);
-    }
-  }
-  for (const text of want.env) {
-    if (text === "" || text.startsWith("=")) throw new ArgumentError(`no name=value: '${text}'`);
-    add(text);
-  }
-  if (!found.has("PATH")) set("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-  return [...found.values()];
-}
+const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-function isVariable(entry: string): boolean {
-  return entry.indexOf("=") > 0;
+function environmentOf(want: Wanted, user: Whose, copy: boolean): string[] {
+  const ofUser = !copy || want.user !== undefined;
+  const env = withVariables([
+    ...(want.clearEnv ? [] : ownVariables()),
+    ...(ofUser ? [homeOf(user)] : []),
+  ], want);
+  return env.some((entry) => entry.startsWith("PATH=")) ? env : [...env, PATH];
 }
 
 function parseUmask(text: string): number {

@@ -5,14 +5,19 @@
  */
 import { exec } from "../ffi/plan/exec.ts";
 import type { Plan } from "../ffi/plan/step.ts";
-import { furtherProgram } from "../sandbox/container/further.ts";
-import { containerPlan } from "../sandbox/container/plan.ts";
+import { capabilitySets } from "../sandbox/container/defaults.ts";
+import { furtherProgram, type Running } from "../sandbox/container/further.ts";
 import type { Process } from "../sandbox/container/oci.ts";
+import { containerPlan } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
+import type { IdRange } from "../sandbox/idranges.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 import type { Context } from "./cli.ts";
+import { ownVariables, withVariables } from "./environment.ts";
 import { ArgumentError, explained, getopt } from "./getopt.ts";
 import { type Help, HELP_OPTION, showHelp, showVersion, VERSION_OPTION } from "./help.ts";
 import { insidePath } from "./paths.ts";
+import { homeOf, parseUser } from "./users.ts";
 
 const OPTIONS = [
   HELP_OPTION,
@@ -25,11 +30,18 @@ const OPTIONS = [
     help: "the process that denspace run is",
   },
   {
-    name: "env",
-    short: "e",
+    name: "interactive",
+    short: "i",
+    argument: "none",
+    help: "pass standard input on, which is done anyway",
+  },
+  { name: "tty", short: "t", argument: "none", help: "give it a terminal of its own" },
+  {
+    name: "user",
+    short: "u",
     argument: "required",
-    value: "name=value",
-    help: "set a variable, beside those that the container has, may be repeated",
+    value: "uid|name[:gid|group]",
+    help: "who runs it; names are those of the container's own files",
   },
   {
     name: "workdir",
@@ -38,6 +50,25 @@ const OPTIONS = [
     value: "directory",
     help: "working directory inside",
   },
+  {
+    name: "env",
+    short: "e",
+    argument: "required",
+    value: "name[=value]",
+    help: "set a variable, or pass ours on, beside those of the container, may be repeated",
+  },
+  {
+    name: "env-file",
+    argument: "required",
+    value: "file",
+    complete: "file",
+    help: "set the variables of a file, one a line, may be repeated",
+  },
+  {
+    name: "privileged",
+    argument: "none",
+    help: "give it all capabilities, and no filter of system calls; what is hidden stays so",
+  },
 ] as const;
 
 /** What exec says of itself. */
@@ -45,19 +76,30 @@ export const help: Help = {
   name: "exec",
   summary: "run a further program in a container",
   usage: "--pid=PID [options] [--] program [argument...]",
-  about: `Runs a program in a container that runs: in its namespaces and cgroups, as its
-user, with its capabilities, limits, environment and filter of system calls.
+  about: `Runs a program in a container that runs: in its namespaces and cgroups, and
+unless options say otherwise as its user, with its capabilities, limits,
+environment and filter of system calls. Its terminal is ours, or with --tty a
+further one of the container.
 It ends with the container, if that has a pid namespace of its own.`,
   options: OPTIONS,
   operands: "program",
   plan: true,
 };
 
+/** What is wanted of a further program. */
+interface Wanted {
+  pid?: number;
+  tty: boolean;
+  user?: string;
+  workdir?: string;
+  readonly env: string[];
+  readonly envFiles: string[];
+  privileged: boolean;
+}
+
 /** Runs a further program in a container: `argv[0]` and what follows it. Does not return. */
 export function main(argv: readonly string[], { run = exec, reads }: Partial<Context> = {}): void {
-  let pid: number | undefined;
-  let workdir: string | undefined;
-  const variables: string[] = [];
+  const want: Wanted = { tty: false, env: [], envFiles: [], privileged: false };
   const { options, operands } = getopt(OPTIONS, argv.slice(1));
   for (const option of options) {
     switch (option.name) {
@@ -69,40 +111,91 @@ export function main(argv: readonly string[], { run = exec, reads }: Partial<Con
         if (!/^[1-9]\d{0,9}$/.test(option.value)) {
           throw new ArgumentError(`no process id: '${option.value}'`);
         }
-        pid = Number(option.value);
+        want.pid = Number(option.value);
+        break;
+      case "interactive":
+        break;
+      case "tty":
+      case "privileged":
+        want[option.name] = true;
+        break;
+      case "user":
+        want.user = option.value;
         break;
       case "workdir":
-        workdir = insidePath(option.value);
+        want.workdir = insidePath(option.value);
         break;
       case "env":
-        if (option.value.indexOf("=") < 1) {
-          throw new ArgumentError(`no name=value: '${option.value}'`);
-        }
-        variables.push(option.value);
+        want.env.push(option.value);
+        break;
+      case "env-file":
+        want.envFiles.push(option.value);
         break;
       default:
         option satisfies never;
     }
   }
-  if (pid === undefined) throw new ArgumentError("--pid is missing: the process of denspace run");
+  if (want.pid === undefined) {
+    throw new ArgumentError("--pid is missing: the process of denspace run");
+  }
   if (operands.length === 0) throw new ArgumentError("no program is given");
   reads?.({ option: "exec", what: "a container that runs", instead: "an emitted nsenter" });
-  const change = (first: Process): Process => ({
+  run(explained(() => planOf(want.pid!, want, operands, argv[0]!)), argv);
+}
+
+function planOf(pid: number, want: Wanted, args: readonly string[], name: string): Plan {
+  const { config, existing } = furtherProgram(pid, (container) => programOf(want, container, args));
+  const filter = want.privileged ? undefined : existing.filter;
+  return containerPlan(supportedConfig(config), { name, existing: { ...existing, filter } });
+}
+
+/** The program: what the first one is, where nothing else is wanted. */
+function programOf(want: Wanted, container: Running, args: readonly string[]): Process {
+  const { consoleSize: _, ...first } = container.first;
+  const user = want.user === undefined ? undefined : parseUser(want.user, container.root);
+  const ids = user ? idsOf(user, container) : first.user;
+  const term = ownVariables().find((entry) => entry.startsWith("TERM="));
+  const variables = [
+    ...(first.env ?? []),
+    ...(want.tty && term !== undefined ? [term] : []),
+    ...(user ? [homeOf(user)] : []),
+  ];
+  const { bounding = [], ambient = [] } = first.capabilities ?? {};
+  const capabilities = want.privileged
+    ? capabilitiesOf({ capAdd: [], capDrop: [], ...want }, ids.uid, container.inUserNamespace)
+    : first.capabilities && user
+    ? capabilitySets(user.uid, bounding, ambient)
+    : first.capabilities;
+  return {
     ...first,
-    args: operands,
-    cwd: workdir ?? first.cwd,
-    env: withVariables(first.env ?? [], variables),
-  });
-  run(explained(() => planOf(pid!, change, argv[0]!)), argv);
+    args,
+    cwd: want.workdir ?? first.cwd,
+    env: withVariables(variables, want),
+    user: { ...first.user, ...ids },
+    ...(capabilities && { capabilities }),
+    ...(want.privileged && { noNewPrivileges: false }),
+    terminal: want.tty,
+  };
 }
 
-function planOf(pid: number, change: (first: Process) => Process, name: string): Plan {
-  const { config, existing } = furtherProgram(pid, change);
-  return containerPlan(supportedConfig(config), { name, existing });
+/** The ids of a user, which must be known inside. */
+function idsOf(
+  { uid, gid, groups }: ReturnType<typeof parseUser>,
+  { ids }: Running,
+): Process["user"] {
+  mustKnow("user", uid, ids.users);
+  mustKnow("group", gid, ids.groups);
+  // Who has one id only can't choose groups.
+  const oneId = ids.groups.length === 1 && ids.groups[0]!.count === 1;
+  return { uid, gid, additionalGids: oneId ? [] : groups };
 }
 
-function withVariables(env: readonly string[], more: readonly string[]): string[] {
-  const name = (entry: string): string => entry.slice(0, entry.indexOf("="));
-  const all = new Map([...env, ...more].map((entry) => [name(entry), entry]));
-  return [...all.values()];
+function mustKnow(what: string, id: number, ranges: readonly IdRange[]): void {
+  if (ranges.some(({ inside, count }) => inside <= id && id < inside + count)) return;
+  const known = ranges.map(({ inside, count }) =>
+    count === 1 ? `${inside}` : `${inside}-${inside + count - 1}`
+  );
+  throw new ArgumentError(
+    `--user: there is no ${what} ${id} in the container's user namespace, only ${known.join(", ")}`,
+  );
 }

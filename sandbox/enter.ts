@@ -18,6 +18,8 @@ import type { Refusals } from "./refusal.ts";
 export interface Entered {
   /** The process whose namespaces are entered where nothing else is given. */
   readonly target?: number | undefined;
+  /** Its pidfd, if this process has one already. */
+  readonly targetFd?: number | undefined;
   /** The inode of its pidfd, by which it is known from others that had the same id: Linux 6.9. */
   readonly targetInode?: bigint | undefined;
   /** The kinds to enter, each with the file of the namespace, or its id, if it is not the target's. */
@@ -39,7 +41,11 @@ export interface OpenNamespace {
 }
 
 /** What is said when namespaces of the target can't be entered. */
-const TARGET_FAILED = "reassociate to namespaces failed";
+function targetFailed({ target, targetFd }: Entered): string {
+  return targetFd === undefined
+    ? "reassociate to namespaces failed"
+    : `cannot enter the namespaces of process ${target}`;
+}
 
 /** Opens the namespaces that are given by file or id, or found from another one. */
 export function openNamespaces(p: Builder, want: Entered, refusal: Refusals): OpenNamespace[] {
@@ -96,27 +102,39 @@ export function enter(
     : opened;
 
   if (!pidfd || names.length === 0) return enterAll(p, files);
-  enterAll(p, files, { pidfd, names, refused, byFile });
+  const message = targetFailed(want);
+  enterAll(p, files, { pidfd, names, refused, byFile, message });
   p.call("close", [pidfd], { why: "what waits needs no hold on the process" });
   p.jump(entered);
 
   // Before Linux 5.8 setns(2) takes no pidfd.
   p.place(refused);
   p.branch("equal", ERRNO, EINVAL, byFile);
-  p.control("raise", [ERRNO], { call: "setns", message: TARGET_FAILED });
+  p.control("raise", [ERRNO], { call: "setns", message });
   // Before Linux 5.3 there is none; and a process that does not exist is named here.
   p.place(byFile);
   const own = names.map((name) => ({
     name,
     fd: openOfTarget(p, want, name, refusal),
-    message: TARGET_FAILED,
+    message,
   }));
+  if (want.targetFd !== undefined) {
+    p.call("pidfd_send_signal", [pidfd, 0, 0, 0], {
+      why: "it was that process, and no other one with its id",
+      message,
+    });
+  }
   enterAll(p, [...own, ...files]);
   p.place(entered);
 }
 
 /** Opens a process; goes on elsewhere if that fails, when such a place is given. */
-function openProcess(p: Builder, { target, targetInode }: Entered, fail?: Label): Cell {
+function openProcess(
+  p: Builder,
+  { target, targetFd, targetInode }: Entered,
+  fail?: Label,
+): Cell {
+  if (targetFd !== undefined) return p.control("add", [targetFd, 0]);
   const pidfd = p.call("pidfd_open", [target!, 0], {
     why: "the process, even if its id is given to another one",
     message: `failed to pidfd_open() for ${target}`,
@@ -162,6 +180,8 @@ interface AtOnce {
   readonly refused: Label;
   /** Where it goes on when it may be that the kernel can't do it. */
   readonly byFile: Label;
+  /** What is said when they can't be entered. */
+  readonly message: string;
 }
 
 /**
@@ -176,7 +196,7 @@ function enterAll(p: Builder, opened: readonly OpenNamespace[], process?: AtOnce
   const files = inOrder(opened, ({ name }) => name);
   const others = files.filter((file) => !isUser(file));
   if (others.length === files.length && !process?.names.includes("user")) {
-    if (process) enterByPidfd(p, process.pidfd, process.names, { fail: process.refused });
+    if (process) enterByPidfd(p, process, process.names, { fail: process.refused });
     for (const file of files) enterByFile(p, file);
     return;
   }
@@ -192,10 +212,11 @@ function enterAll(p: Builder, opened: readonly OpenNamespace[], process?: AtOnce
 }
 
 /** Enters all but the user namespace of a process, if that can be done; what it returns enters the rest. */
-function tryByPidfd(p: Builder, { pidfd, names, refused, byFile }: AtOnce): () => void {
+function tryByPidfd(p: Builder, process: AtOnce): () => void {
+  const { names, refused, byFile } = process;
   const others = names.filter((name) => name !== "user");
-  if (others.length === 0) return () => enterByPidfd(p, pidfd, names, { fail: refused });
-  const early = tried(p, (note) => enterByPidfd(p, pidfd, others, note));
+  if (others.length === 0) return () => enterByPidfd(p, process, names, { fail: refused });
+  const early = tried(p, (note) => enterByPidfd(p, process, others, note));
   p.branch("equal", early, -EINVAL, byFile);
   const user = names.filter((name) => name === "user");
   return () =>
@@ -203,20 +224,20 @@ function tryByPidfd(p: Builder, { pidfd, names, refused, byFile }: AtOnce): () =
       "equal",
       early,
       0,
-      () => user.length > 0 && enterByPidfd(p, pidfd, user),
-      () => enterByPidfd(p, pidfd, names),
+      () => user.length > 0 && enterByPidfd(p, process, user),
+      () => enterByPidfd(p, process, names),
     );
 }
 
 function enterByPidfd(
   p: Builder,
-  pidfd: Cell,
+  { pidfd, message }: AtOnce,
   names: readonly NamespaceName[],
   note: Note = {},
 ): Cell {
   return setns(p, pidfd, namespaceFlags(names), {
     why: "enter the namespaces of the process, all or none",
-    message: TARGET_FAILED,
+    message,
     ...note,
   });
 }

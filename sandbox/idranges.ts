@@ -69,13 +69,18 @@ function subordinate(text: string): number {
   throw new RangeError(`failed to parse subid map: '${text}'`);
 }
 
+/** The ranges of the user namespace in which a process is. */
+export function rangesOf(process: number | "self", file: "uid_map" | "gid_map"): IdRange[] {
+  const lines = decode(readFile(`/proc/${process}/${file}`)).trimEnd().split("\n");
+  return lines.map((line) => {
+    const [inside, outside, count] = line.trim().split(/ +/);
+    return range(inside!, outside!, count!);
+  });
+}
+
 /** A range for each of those that our own namespace has, mapped to itself. */
 export function identityRanges(file: "uid_map" | "gid_map"): IdRange[] {
-  const lines = decode(readFile(`/proc/self/${file}`)).trimEnd().split("\n");
-  return lines.map((line) => {
-    const [inside, , count] = line.trim().split(/ +/);
-    return range(inside!, inside!, count!);
-  });
+  return rangesOf("self", file).map((range) => ({ ...range, outside: range.inside }));
 }
 
 /**

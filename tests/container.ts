@@ -178,6 +178,52 @@ export async function output(command: readonly string[], options: Running = {}):
   }
 }
 
+/** A process with which one can talk. */
+export interface Started extends AsyncDisposable {
+  /** The process. */
+  readonly child: Deno.ChildProcess;
+  /** Waits until it has written something. */
+  says(text: string): Promise<void>;
+  /** Types something. */
+  types(text: string): Promise<void>;
+  /** All that it has written. */
+  readonly written: () => string;
+}
+
+/** Talks to a process, which ends, and the directory with it, when that is disposed of. */
+export function talk(child: Deno.ChildProcess, directory?: Disposable): Started {
+  let written = "";
+  const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
+    for await (const bytes of stream) written += new TextDecoder().decode(bytes);
+  };
+  const done = Promise.all([read(child.stdout), read(child.stderr)]);
+  const writer = child.stdin.getWriter();
+  return {
+    child,
+    written: () => written,
+    says: async (text) =>
+      void await until(() => written.includes(text), `it says ${text}: ${written}`),
+    types: (text) => writer.write(new TextEncoder().encode(text)).catch(() => {}),
+    [Symbol.asyncDispose]: async () => {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // it has ended
+      }
+      await writer.close().catch(() => {});
+      await child.status;
+      await done;
+      directory?.[Symbol.dispose]();
+    },
+  };
+}
+
+/** A command on a terminal, made by script(1). */
+export function onTerminal(command: readonly string[], before = ""): string[] {
+  const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  return ["script", "-qec", `${before} exec ${quoted}`, "/dev/null"];
+}
+
 const caches = new Map<Account, string>();
 
 /** Where Deno keeps what it has compiled, for each account, until the tests of a file have ended. */

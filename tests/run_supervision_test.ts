@@ -4,24 +4,16 @@ import {
   type Account,
   denspaceRun,
   makeRoot,
+  onTerminal,
   processWith,
   run,
   scratch,
   spawn,
+  type Started,
+  talk,
   test,
   until,
 } from "./container.ts";
-
-/** A container that runs a script, with whose output one can talk. */
-interface Started extends AsyncDisposable {
-  readonly child: Deno.ChildProcess;
-  /** Waits until it has written something. */
-  says(text: string): Promise<void>;
-  /** Types something. */
-  types(text: string): Promise<void>;
-  /** All that it has written. */
-  readonly written: () => string;
-}
 
 function start(account: Account, options: readonly string[], script: string): Started {
   const directory = scratch();
@@ -30,34 +22,6 @@ function start(account: Account, options: readonly string[], script: string): St
     as: account,
   });
   return talk(child, directory);
-}
-
-/** Talks to a process, which ends, and the directory with it, when that is disposed of. */
-function talk(child: Deno.ChildProcess, directory: Disposable): Started {
-  let written = "";
-  const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
-    for await (const bytes of stream) written += new TextDecoder().decode(bytes);
-  };
-  const done = Promise.all([read(child.stdout), read(child.stderr)]);
-  const writer = child.stdin.getWriter();
-  return {
-    child,
-    written: () => written,
-    says: async (text) =>
-      void await until(() => written.includes(text), `it says ${text}: ${written}`),
-    types: (text) => writer.write(new TextEncoder().encode(text)).catch(() => {}),
-    [Symbol.asyncDispose]: async () => {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // it has ended
-      }
-      await writer.close().catch(() => {});
-      await child.status;
-      await done;
-      directory[Symbol.dispose]();
-    },
-  };
 }
 
 const FOREVER = "while :; do sleep 0.05; done";
@@ -180,8 +144,8 @@ test("-t gives the program a terminal of its own", async (account) => {
   assertMatch(stdout, /^sized\r$/m);
 });
 
-/** A container on a terminal, made by script(1). */
-function onTerminal(
+/** A container on a terminal. */
+function startOnTerminal(
   account: Account,
   before: string,
   options: readonly string[],
@@ -189,12 +153,8 @@ function onTerminal(
 ): Started {
   const directory = scratch();
   const root = makeRoot(`${directory.path}/root`);
-  const command = denspaceRun("--rootfs", root, ...options, "--", "sh", "-c", script)
-    .map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  const child = spawn(["script", "-qec", `${before} exec ${command}`, "/dev/null"], {
-    as: account,
-  });
-  return talk(child, directory);
+  const command = denspaceRun("--rootfs", root, ...options, "--", "sh", "-c", script);
+  return talk(spawn(onTerminal(command, before), { as: account }), directory);
 }
 
 const READER = `trap 'echo got""int' INT; stty -echo; echo ready
@@ -202,7 +162,7 @@ const READER = `trap 'echo got""int' INT; stty -echo; echo ready
 
 test("one Ctrl-C is one SIGINT, on our terminal and on one of its own", async (account) => {
   for (const options of [[], ["--init"], ["-t"]]) {
-    await using it = onTerminal(account, "", options, READER);
+    await using it = startOnTerminal(account, "", options, READER);
     await it.says("ready");
     await it.types("\x03");
     await it.says("gotint");
@@ -216,7 +176,7 @@ test("a terminal of its own is as large as ours, also later", async (account) =>
   using directory = scratch();
   const marker = `${directory.path}/marker`;
   const later = `(while [ ! -e ${marker} ]; do sleep 0.05; done; stty rows 50 cols 90 </dev/tty) &`;
-  await using it = onTerminal(account, `stty rows 44 cols 99; ${later}`, ["-t"], READER);
+  await using it = startOnTerminal(account, `stty rows 44 cols 99; ${later}`, ["-t"], READER);
   await it.says("ready");
   await it.types("size\n");
   await it.says("44 99");

@@ -4,16 +4,35 @@
  * @module
  */
 import type { Builder } from "../../ffi/plan/builder.ts";
-import { enter, openNamespaces } from "../enter.ts";
+import { enter, type Entered, openNamespaces } from "../enter.ts";
 import { forkMapper, mapGroup, mapUser, outsideIds } from "../idmap.ts";
 import { namespaceFlags } from "../namespaces.ts";
 import type { Refusals } from "../refusal.ts";
 import type { Container } from "./resolve.ts";
 
-/** Enters the namespaces that are there already. */
-export function joinNamespaces(p: Builder, { joined }: Container, refusal: Refusals): void {
+/** A process of a container that runs. */
+export interface Member {
+  /** Its process id. */
+  readonly pid: number;
+  /** A descriptor of it, which this process has. */
+  readonly pidfd: number;
+}
+
+/** Enters the namespaces that are there already: those of files, or of a process. */
+export function joinNamespaces(
+  p: Builder,
+  { joined }: Container,
+  refusal: Refusals,
+  member?: Member,
+): void {
   if (joined.size === 0) return;
-  const want = { namespaces: joined };
+  const want: Entered = member
+    ? {
+      target: member.pid,
+      targetFd: member.pidfd,
+      namespaces: new Map([...joined.keys()].map((name) => [name, undefined])),
+    }
+    : { namespaces: joined };
   enter(p, want, openNamespaces(p, want, refusal), refusal);
 }
 

@@ -35,12 +35,12 @@ import { becomeRoot, becomeUser, setUmask } from "./identity.ts";
 import { copyIdmapped } from "./idmapped.ts";
 import { startInit } from "./init.ts";
 import { type Machine, thisMachine } from "./machine.ts";
-import { joinNamespaces, makeNamespaces } from "./namespaces.ts";
+import { joinNamespaces, makeNamespaces, type Member } from "./namespaces.ts";
 import type { Config, Process, Rlimit } from "./oci.ts";
 import { outsideSteps } from "./outside.ts";
 import { type Container, resolve } from "./resolve.ts";
 import { reportChanges } from "./report.ts";
-import { changeDirectory, changeRoot, copyRoot, makeKept, makeRoot } from "./root.ts";
+import { changeDirectory, changeRoot, copyRoot, type Kept, makeKept, makeRoot } from "./root.ts";
 import {
   becomeSupervisor,
   keep,
@@ -71,6 +71,8 @@ export interface Existing {
   readonly filter: Filter | undefined;
   /** The directories of its cgroups. */
   readonly cgroups: readonly string[];
+  /** The process whose namespaces are entered. */
+  readonly member: Member;
 }
 
 /**
@@ -101,7 +103,7 @@ export function containerPlan(
     ]);
     const abi = landlock && requireLandlock(p, landlock);
     if (container.dieWithParent) dieWithStarter(p);
-    const supervisor = becomeSupervisor(p, 5);
+    const supervisor = becomeSupervisor(p, 5, existing?.member.pidfd);
     const [layersSlot, usernsSlot, terminalSlot, descriptionSlot, stateSlot] = supervisor
       .slots as Slots;
     const outside = outsideSteps(p, name, container, stateSlot);
@@ -114,7 +116,7 @@ export function containerPlan(
           enterCgroup(p, cgroup, "the limits of the container hold for it, too");
         }
         const idmapped = copyIdmapped(p, container);
-        joinNamespaces(p, container, refusal);
+        joinNamespaces(p, container, refusal, existing?.member);
         const passing = container.pasta && forkPasta(p, container.pasta);
         const pair = container.veth && forkVeth(p, container.veth);
         const network = passing || pair ? gate(p, "a network") : undefined;
@@ -126,10 +128,12 @@ export function containerPlan(
         becomeRoot(p, container);
         setUmask(p, 0);
         p.call("chdir", ["/"], { why: "no process keeps a directory of the old root" });
-        const kept = makeKept(p, container);
+        const kept: Kept = ownsMounts ? makeKept(p, container) : {};
         if (container.diff) keep(p, kept.layers!, layersSlot);
         if (container.diff && ranges) keep(p, open(p, "/proc/self/ns/user"), usernsSlot);
-        if (kept.devpts) keep(p, openTerminal(p, kept.devpts, process), terminalSlot);
+        if (process.terminal) {
+          keep(p, openTerminal(p, kept.devpts, process), terminalSlot);
+        }
         const processes = {
           init: init ? startInit(p, (work) => startReaper(p, supervisor, work)) : undefined,
           program: startProcess(p, "program", "only a child is in the new pid namespace", () => {
@@ -137,7 +141,7 @@ export function containerPlan(
             const root = sources ? makeRoot(p, container, sources, kept) : undefined;
             if (root) changeRoot(p, container, root);
             nameMachine(p, container);
-            const slave = kept.devpts && takeTerminal(p, terminalSlot, process);
+            const slave = process.terminal && takeTerminal(p, terminalSlot, process);
             if (made.has("net")) raiseLoopback(p);
             network?.await();
             if (container.veth) setUpVeth(p, container.veth);

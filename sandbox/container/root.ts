@@ -79,9 +79,9 @@ export interface Root {
 /** What is made before all else, since the supervisor keeps something of it. */
 export interface Kept {
   /** The directory of the layers. */
-  readonly layers: Cell | undefined;
+  readonly layers?: Cell | undefined;
   /** The mount of the devpts, if the container has a terminal. */
-  readonly devpts: Cell | undefined;
+  readonly devpts?: Cell | undefined;
 }
 
 /** Makes what the supervisor keeps something of. */

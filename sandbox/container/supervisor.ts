@@ -50,12 +50,9 @@ export interface Supervisor {
   readonly writer: Cell;
 }
 
-/** Becomes a supervisor, with room for so many descriptors. */
-export function becomeSupervisor(p: Builder, slots: number): Supervisor {
-  p.call("close_range", [3, ALL_DESCRIPTORS, 0], {
-    why: "no other descriptor gets into the container",
-    message: "cannot close descriptors",
-  });
+/** Becomes a supervisor, with room for so many descriptors; one more may be spared. */
+export function becomeSupervisor(p: Builder, slots: number, spared?: number): Supervisor {
+  closeOthers(p, spared);
   expectChild(p);
   const [mask, all] = [p.cell("old mask"), p.cell("all signals", SIGSET, [ALL_SIGNALS])];
   p.call("rt_sigprocmask", [SIG_SETMASK, { addressOf: all }, { addressOf: mask }, SIGSET], {
@@ -78,6 +75,19 @@ export function becomeSupervisor(p: Builder, slots: number): Supervisor {
         message: "cannot keep a descriptor",
       })),
   };
+}
+
+/** Closes all descriptors but the standard ones, and one more. */
+function closeOthers(p: Builder, spared: number = 2): void {
+  const close = (first: number, last: number): void => {
+    if (first > last) return;
+    p.call("close_range", [first, last, 0], {
+      why: "no other descriptor gets into the container",
+      message: "cannot close descriptors",
+    });
+  };
+  close(3, spared - 1);
+  close(spared + 1, ALL_DESCRIPTORS);
 }
 
 /** Has the supervisor keep a descriptor of the stage. */

@@ -7,7 +7,14 @@
  * @module
  */
 import { EAGAIN, EINTR, EIO, EPIPE, ESRCH } from "../../ffi/constants/errno.ts";
-import { AT_EMPTY_PATH, O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  RESOLVE_NO_MAGICLINKS,
+} from "../../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import {
   TCGETS,
@@ -20,20 +27,34 @@ import {
 } from "../../ffi/constants/termios.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Label, Operand } from "../../ffi/plan/step.ts";
-import { attach, copyMount } from "../mount_api.ts";
+import { attach, copyMount, structure } from "../mount_api.ts";
+import { mustBeDevice } from "./dev.ts";
 import type { Places } from "./mounts.ts";
 import type { Process } from "./oci.ts";
+
+const MASTER = O_RDWR | O_NONBLOCK | O_CLOEXEC;
+/** `struct open_how` for a path on which somebody inside may have put links. */
+const MASTER_HERE = structure([MASTER, 0, RESOLVE_NO_MAGICLINKS]);
 
 /** The group id that leaves the group alone. */
 const SAME = 0xffff_ffff;
 
-/** Opens a new terminal of a devpts; the descriptor of whoever shows it. */
-export function openTerminal(p: Builder, devpts: Cell, { consoleSize }: Process): Cell {
+/**
+ * Opens a new terminal of a devpts, or of the one that is mounted here; the
+ * descriptor of whoever shows it.
+ */
+export function openTerminal(p: Builder, devpts: Cell | undefined, { consoleSize }: Process): Cell {
   const message = "cannot open a terminal";
-  const master = p.call("openat", [devpts, "ptmx", O_RDWR | O_NONBLOCK | O_CLOEXEC, 0], {
-    why: "the first terminal of the container",
-    message,
-  });
+  const master = devpts
+    ? p.call("openat", [devpts, "ptmx", MASTER, 0], {
+      why: "the first terminal of the container",
+      message,
+    })
+    : p.call("openat2", [AT_FDCWD, "/dev/ptmx", MASTER_HERE, MASTER_HERE.length], {
+      why: "a further terminal of those that there are",
+      message: `${message}: /dev/ptmx`,
+    });
+  if (!devpts) mustBeDevice(p, master, 5, 2, message);
   p.call("ioctl", [master, TIOCSPTLCK, { addressOf: p.cell("unlocked") }], { message });
   if (consoleSize) {
     const size = new Uint8Array(

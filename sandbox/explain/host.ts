@@ -86,6 +86,12 @@ function inheritable(): number[] {
     .filter((fd) => optional(() => (fcntl(fd, F_GETFD) & FD_CLOEXEC) === 0) ?? false);
 }
 
+/** The process that a descriptor of ours stands for, if it does for one. */
+export function processAt(fd: number): number | undefined {
+  const [, pid] = /^Pid:\t(\d+)$/m.exec(readSmallFile(`/proc/self/fdinfo/${fd}`) ?? "") ?? [];
+  return pid === undefined ? undefined : Number(pid);
+}
+
 /** The number of the last capability that this kernel has. */
 export function lastCapability(): number {
   return Number(readSmallFile("/proc/sys/kernel/cap_last_cap") ?? 40);

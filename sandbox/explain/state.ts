@@ -11,6 +11,7 @@ import {
   type Namespace,
   namespacesOf,
   ownUserNamespace,
+  processAt,
   type Self,
   self,
   type UserNamespace,
@@ -71,7 +72,9 @@ export interface Open extends Descriptor {
 export function startState(name: string): State {
   const here = self();
   const own = ownUserNamespace();
-  return Object.assign(start(name, here.descriptors, here.blocked), {
+  const first = start(name, here.descriptors, here.blocked);
+  for (const fd of here.descriptors) first.descriptors.set(fd, { pid: processAt(fd) } as Open);
+  return Object.assign(first, {
     host: { own, all: (1n << BigInt(lastCapability() + 1)) - 1n, self: here },
     user: own,
     namespaces: namespacesOf("self", own),
