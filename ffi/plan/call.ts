@@ -20,8 +20,8 @@ export interface Callable {
   readonly steps: readonly number[];
   /** Gives the cells what they hold at the start. */
   reset(): void;
-  /** Walks the plan to its `return`. */
-  call(): void;
+  /** Walks the plan to its `return`, while this memory stays where it is. */
+  call(memory: Uint8Array<ArrayBuffer>): void;
   /** What a cell holds. */
   read(cell: Cell): bigint;
   /** Sets what a cell holds. */
@@ -40,7 +40,7 @@ export function callable(plan: Plan): Callable {
       cells.fill(0n);
       cells.set(data);
     },
-    call: () => walk(code),
+    call: (memory) => walk(code, memory),
     read: ({ offset }) => cells[offset / 8]!,
     write: ({ offset }, value) => void (cells[offset / 8] = value),
   };
@@ -70,8 +70,8 @@ function place(plan: Plan, arch: Architecture): {
 }
 
 type Walker = Deno.UnsafeFnPointer<
-  // void walk(const void *plan);
-  { readonly parameters: readonly ["buffer"]; readonly result: "void" }
+  // void walk(const void *plan, const void *memory);
+  { readonly parameters: readonly ["buffer", "buffer"]; readonly result: "void" }
 >;
 
 /** The interpreter, once it has been needed; a thread keeps it. */
@@ -84,5 +84,6 @@ function makeWalker({ interpreter, call }: Architecture): Walker {
   mprotect(memory, length, PROT_READ | PROT_EXEC);
   clearCache(memory, length);
   const start = Deno.UnsafePointer.offset(memory, call) as Deno.PointerObject<never>;
-  return new Deno.UnsafeFnPointer(start, { parameters: ["buffer"], result: "void" }) as Walker;
+  const definition = { parameters: ["buffer", "buffer"], result: "void" } as const;
+  return new Deno.UnsafeFnPointer(start, definition) as Walker;
 }

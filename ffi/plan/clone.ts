@@ -104,7 +104,7 @@ export function clone(program: Plan, options: CloneOptions = {}): Child {
   whole.given = given(argv, whole.given);
   reset();
   write(whole.argc, whole.given.address);
-  call();
+  call(whole.given.memory);
   const { successor } = program;
   const first = Number(read(whole.pid));
   const second = successor ? Number(read(successor.pid)) : 0;
@@ -156,15 +156,22 @@ interface Cells {
   readonly failed: Cell;
 }
 
-/** What has been prepared of a plan, and for which options. */
-const prepared = new WeakMap<Plan, { readonly options: CloneOptions; readonly whole: ChildPlan }>();
+/** The plans that were cloned; what has been prepared of them, and for which options. */
+const prepared = new WeakMap<Plan, Prepared | undefined>();
 
-/** The plan as a child runs it; it is made once for a plan that is cloned again and again. */
+interface Prepared {
+  readonly options: CloneOptions;
+  readonly whole: ChildPlan;
+}
+
+/** The plan as a child runs it, which is kept for a plan that is cloned again and again. */
 function prepare(program: Plan, options: CloneOptions): ChildPlan {
   const known = prepared.get(program);
   if (known && PLANNED.every((name) => known.options[name] === options[name])) return known.whole;
   const whole = asChild(program, options);
-  prepared.set(program, { options: { ...options }, whole });
+  // Most are cloned once, and then it would only take memory.
+  const again = prepared.has(program);
+  prepared.set(program, again ? { options: { ...options }, whole } : undefined);
   return whole;
 }
 

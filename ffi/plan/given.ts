@@ -12,7 +12,9 @@ import { environment } from "../environ.ts";
 export interface Given {
   /** The arguments. */
   readonly argv: readonly string[];
-  /** The address of argc. The memory lies there as long as this is kept. */
+  /** Where it is. */
+  readonly memory: Uint8Array<ArrayBuffer>;
+  /** The address of argc. */
   readonly address: bigint;
   /** The addresses of our variables, which the next one may give other values. */
   readonly variables: BigUint64Array;
@@ -34,18 +36,18 @@ export function given(argv: readonly string[], old: Given | undefined): Given {
   const strings = argv.map((arg, i) => cstring(`argv[${i}]`, arg));
   const count = 1 + strings.length + 1 + variables.length;
   const size = strings.reduce((size, { length }) => size + length, 8 * count);
-  const bytes = new Uint8Array(size);
-  const words = new BigUint64Array(bytes.buffer, 0, count);
-  const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
+  const memory = new Uint8Array(size);
+  const words = new BigUint64Array(memory.buffer, 0, count);
+  const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory));
   words[0] = BigInt(strings.length);
   let end = 8 * count;
   strings.forEach((string, i) => {
     words[1 + i] = address + BigInt(end);
-    bytes.set(string, end);
+    memory.set(string, end);
     end += string.length;
   });
   words.set(variables, count - variables.length);
-  return { argv: [...argv], address, variables: words.subarray(count - variables.length) };
+  return { argv: [...argv], memory, address, variables: words.subarray(count - variables.length) };
 }
 
 function equal(a: readonly string[], b: readonly string[]): boolean {
