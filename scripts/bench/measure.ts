@@ -20,7 +20,7 @@ export async function measure(
   for (let round = -WARM_UP; round < rounds; round++) {
     for (const [{ run }, list] of shuffle([...times])) {
       if (!run) continue;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST);
+      rest();
       const start = performance.now();
       const result = run();
       const told = result instanceof Promise ? await result : result;
@@ -30,6 +30,16 @@ export async function measure(
   }
   for (const list of times.values()) list.sort((a, b) => a - b);
   return times;
+}
+
+/** Waits, as between two runs. */
+export function rest(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST);
+}
+
+/** The time in the middle. */
+export function median(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[times.length >> 1]!;
 }
 
 /** How many system calls a command and its children make, if strace(1) is there to count them. */
