@@ -34,6 +34,8 @@ export const SYSCALL_SINCE: Readonly<Record<string, string>> = {
 /**
  * What to say of a system call that has failed since the kernel has none of that name.
  *
+ * See syscalls(2).
+ *
  * @param syscall its name
  * @param errno what it left
  * @returns a sentence, or nothing if that is not why it failed

@@ -68,13 +68,14 @@ const LAST_ATTEMPT = 50;
  * Explains a plan, and makes no call of it. It looks at the files and the
  * processes that the plan speaks of, as they are now.
  *
- * `print` gives the calls as a text.
+ * {@linkcode print} gives the calls as a text. See strace(1).
  *
  * @param plan the plan
  * @param argv the arguments that it finds
  * @param environment the environment that it finds: `NAME=value`
  * @returns what it would do
  * @throws {SyscallError} when the host can't be looked at, as without /proc
+ * @throws {Error} when the plan has no end
  *
  * @example
  * ```ts

@@ -108,7 +108,7 @@ export function withNamespace<T>(namespaces: Namespace | readonly Namespace[], f
  * asynchronous as well, happens there.
  *
  * With a mount namespace its module must be found there, or be a `data:` or
- * `blob:` URL.
+ * `blob:` URL. See setns(2).
  *
  * @param namespaces a namespace, or several of different kinds
  * @param url its module

@@ -25,7 +25,7 @@ import { programPlan } from "./spawn/plan.ts";
  *
  * The ids that it maps, and the environment if it has no variables of its own,
  * are those of the run. The parent of which `dieWithParent` speaks is whoever
- * starts it.
+ * starts it. See namespaces(7).
  *
  * @param options what the program is to be
  * @returns the plan
@@ -41,7 +41,8 @@ import { programPlan } from "./spawn/plan.ts";
  */
 export function plan(options: ProgramOptions): Plan;
 /**
- * Builds a plan by hand.
+ * Builds a plan by hand, out of system calls: see syscalls(2) for those that there
+ * are, and {@linkcode SIGNATURES} for those that a plan can make.
  *
  * @param name the program's name, with which its messages begin
  * @param write writes the steps
@@ -153,7 +154,8 @@ export function spawn(options: SpawnOptions): Process {
 /**
  * Runs a program to its end, as {@linkcode spawn} starts it; blocks this thread.
  *
- * Standard output and error are piped if nothing else is said. See `spawn`.
+ * Standard output and error are piped if nothing else is said. See clone(2),
+ * execve(2), wait(2).
  *
  * @param options what it is to be
  * @returns how it ended, and what it has printed

@@ -25,12 +25,13 @@ import type { Plan } from "./step.ts";
  * process id and environment. Nothing of Deno is left: no thread, no memory, no
  * descriptor.
  *
+ * See execve(2).
+ *
  * @param plan the plan
  * @param argv the arguments that it finds on its stack, and that ps(1) shows
  * @returns never
  * @throws {SyscallError} when it can't be executed
- *
- * See execve(2).
+ * @throws {TypeError} when there is a NUL in an argument
  *
  * @example
  * ```ts

@@ -124,6 +124,8 @@ export function execvp(p: Builder, name: string, argv: Cell, envp: Cell): void {
  * Replaces the process by a login shell: the program that SHELL names, or
  * `/bin/sh` when there is no SHELL. It is not looked for in PATH.
  *
+ * See environ(7), execve(2).
+ *
  * @param p the builder of the plan
  * @param envp the address of its environment
  * @param argv the address of its arguments, of which the first is overwritten;

@@ -17,6 +17,8 @@ import type { Plan } from "./step.ts";
  * but a kernel. Its own arguments and environment are those that the plan finds
  * on its stack. A file that is there is replaced, at once.
  *
+ * See elf(5).
+ *
  * @param plan the plan
  * @param path the file
  * @param arch the architecture that it is for

@@ -24,6 +24,7 @@ import { type Answer, type Call, type Memory, type Part, type Value, walk } from
  * @param plan the plan
  * @param argv the arguments that it finds
  * @returns the text, lines with their ends
+ * @throws {Error} when the plan has no end
  *
  * @example
  * ```ts

@@ -15,6 +15,8 @@ import { type Cell, type Operand, STACK } from "./step.ts";
 /**
  * The address of `argv[index]`, and so of the arguments from there on.
  *
+ * See execve(2).
+ *
  * @param p the builder of the plan
  * @param index which one
  * @returns the cell that holds the address
@@ -32,6 +34,8 @@ export function argument(p: Builder, index: number): Cell {
 
 /**
  * The address of `envp[0]`, and so of the environment.
+ *
+ * See environ(7).
  *
  * @param p the builder of the plan
  * @returns the cell that holds the address

@@ -254,64 +254,99 @@ export interface Device {
   readonly gid?: number;
 }
 
-/** Limits of a cgroup, see cgroups(7). */
+/** Limits of a cgroup, see cgroups(7); -1 is none for memory, time and processes. */
 export interface Resources {
-  /** Which devices may be used. */
+  /** Which devices may be used; the last rule that speaks of a use decides. */
   readonly devices?: readonly {
+    /** Whether it may. */
     readonly allow: boolean;
+    /** `a` for all devices, `b` for block devices, `c` for others; all if absent. */
     readonly type?: string;
+    /** The major number; any if absent. */
     readonly major?: number;
+    /** The minor number; any if absent. */
     readonly minor?: number;
+    /** The uses: of the letters `r`, `w` and `m` for mknod(2); all if absent. */
     readonly access?: string;
   }[];
-  /** Memory, in bytes. */
+  /** Memory. */
   readonly memory?: {
+    /** The most, in bytes. */
     readonly limit?: number;
+    /** What is left alone when memory is short, in bytes. */
     readonly reservation?: number;
+    /** The most memory and swap together, in bytes. */
     readonly swap?: number;
+    /** Not supported: deprecated. */
     readonly kernel?: number;
+    /** Not supported: deprecated. */
     readonly kernelTCP?: number;
+    /** How eagerly it is swapped, from 0 to 100: version 1 only. */
     readonly swappiness?: number;
+    /** Whether processes wait for memory, instead of being killed: version 1 only. */
     readonly disableOOMKiller?: boolean;
+    /** Looked at by nobody: it is always so. */
     readonly useHierarchy?: boolean;
+    /** Looked at by nobody: a new cgroup uses nothing. */
     readonly checkBeforeUpdate?: boolean;
   };
   /** Processors. */
   readonly cpu?: {
+    /** The share when others want them, too, from 2 to 262144; 1024 is usual. */
     readonly shares?: number;
+    /** The most time in each period, in microseconds; of all processors together. */
     readonly quota?: number;
+    /** Time that is saved up for later periods, in microseconds. */
     readonly burst?: number;
+    /** The period, in microseconds; 100000 if absent. */
     readonly period?: number;
+    /** The most time of real-time processes in each period, in microseconds: version 1 only. */
     readonly realtimeRuntime?: number;
+    /** That period, in microseconds: version 1 only. */
     readonly realtimePeriod?: number;
+    /** On which processors, such as `0-2,4`. */
     readonly cpus?: string;
+    /** Of which nodes memory is, such as `0`. */
     readonly mems?: string;
+    /** 1 to run only when nobody else wants to. */
     readonly idle?: number;
   };
-  /** How many processes. */
-  readonly pids?: { readonly limit: number };
+  /** The most processes. */
+  readonly pids?: {
+    /** How many. */
+    readonly limit: number;
+  };
   /** Disks. */
   readonly blockIO?: {
+    /** The share when others want them, too, from 10 to 1000. */
     readonly weight?: number;
+    /** Not supported: the kernel has it no more. */
     readonly leafWeight?: number;
+    /** The share of single disks. */
     readonly weightDevice?: readonly WeightDevice[];
+    /** The most that is read, in bytes a second. */
     readonly throttleReadBpsDevice?: readonly ThrottleDevice[];
+    /** The most that is written, in bytes a second. */
     readonly throttleWriteBpsDevice?: readonly ThrottleDevice[];
+    /** The most reads a second. */
     readonly throttleReadIOPSDevice?: readonly ThrottleDevice[];
+    /** The most writes a second. */
     readonly throttleWriteIOPSDevice?: readonly ThrottleDevice[];
   };
-  /** Huge pages. */
+  /** Huge pages: their size, such as `2MB`, and the most bytes of them. */
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[];
-  /** Tags of packets. */
+  /** Packets: version 1 only. */
   readonly network?: {
+    /** Their tag, see the kernel's net_cls.rst. */
     readonly classID?: number;
+    /** Their priority by interface, see the kernel's net_prio.rst. */
     readonly priorities?: readonly { readonly name: string; readonly priority: number }[];
   };
-  /** Remote memory, by device. */
+  /** Remote memory: the most handles and objects, by device. */
   readonly rdma?: Readonly<
     Record<string, { readonly hcaHandles?: number; readonly hcaObjects?: number }>
   >;
-  /** Files of version 2 and what to write there. */
+  /** Files of version 2, such as `memory.high`, and what to write there. */
   readonly unified?: Readonly<Record<string, string>>;
 }
 
