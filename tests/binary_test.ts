@@ -5,9 +5,9 @@
 import { compile, NPM_NOTICE, npmToolchain, type Toolchain } from "../scripts/compile.ts";
 import { assert, assertEquals, assertMatch, dirname, fromFileUrl, join } from "../scripts/std.ts";
 import { ANY_BYTES, NO_PROC } from "./under_test.ts";
+import { find } from "./processes.ts";
 
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // The runtime is fetched first, since it depends on npm which tests there are.
 const toolchain: Toolchain | string = await npmToolchain().catch((error) => error.message);
@@ -398,15 +398,4 @@ async function runWith(env: Record<string, string>, ...command: string[]): Promi
     .output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** The path of a command. */
-function find(command: string): string | undefined {
-  return PATH.split(":").map((directory) => join(directory, command)).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -1,6 +1,7 @@
 /** Completions in the real shells: as their functions give them, and as they are typed. */
 import { allHelp, type Help } from "../commands/help.ts";
 import { assert, assertEquals, fromFileUrl } from "../scripts/std.ts";
+import { find } from "./processes.ts";
 
 const MAIN = fromFileUrl(new URL("../commands/main.ts", import.meta.url));
 const TIMEOUT = 120_000;
@@ -15,16 +16,6 @@ const NAMES = [
 const HELPS: Help[] = await allHelp(
   Object.fromEntries(NAMES.map((name) => [name, () => import(`../commands/${name}.ts`)])),
 );
-
-function find(name: string): string | undefined {
-  return ["/usr/bin", "/bin"].map((directory) => `${directory}/${name}`).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
 
 function output(command: string[], env: Record<string, string> = {}): string {
   const { code, stdout, stderr } = new Deno.Command(command[0]!, {

@@ -5,10 +5,9 @@
  * @module
  */
 import { assertEquals, dirname, fromFileUrl, join } from "../scripts/std.ts";
+import { find, PATH, TIMEOUT, until } from "./processes.ts";
 
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const TIMEOUT = 120_000;
 const AS_ROOT = Deno.uid() === 0;
 
 /** Who runs a command: uid 0, or an ordinary user. */
@@ -74,17 +73,6 @@ export function test(
       fn: () => fn(account),
     });
   }
-}
-
-/** The path of a command. */
-export function find(command: string): string | undefined {
-  return PATH.split(":").map((directory) => join(directory, command)).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** A directory that the ordinary user may use, removed when it is disposed of. */
@@ -202,7 +190,7 @@ export function talk(child: Deno.ChildProcess, directory?: Disposable): Started 
     child,
     written: () => written,
     says: async (text) =>
-      void await until(() => written.includes(text), `it says ${text}: ${written}`),
+      void await until(`it says ${text}: ${written}`, () => written.includes(text)),
     types: (text) => writer.write(new TextEncoder().encode(text)).catch(() => {}),
     [Symbol.asyncDispose]: async () => {
       try {
@@ -243,30 +231,6 @@ globalThis.addEventListener("unload", () => {
 
 function ids(account: Account): { uid?: number; gid?: number } {
   return AS_ROOT && account === "user" ? { uid: USER, gid: USER } : {};
-}
-
-/** Waits until something holds. */
-export async function until<T>(look: () => T | undefined | false, what: string): Promise<T> {
-  for (const end = Date.now() + TIMEOUT; Date.now() < end;) {
-    const found = look();
-    if (found !== undefined && found !== false) return found;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`not within ${TIMEOUT} ms: ${what}`);
-}
-
-/** The process with these arguments. */
-export function processWith(cmdline: string): number | undefined {
-  for (const { name } of Deno.readDirSync("/proc")) {
-    try {
-      if (/^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/cmdline`) === cmdline) {
-        return Number(name);
-      }
-    } catch {
-      // it has ended
-    }
-  }
-  return undefined;
 }
 
 /** Runs a script with some options in a root of its own; what it writes, without errors. */

@@ -12,6 +12,18 @@
  */
 import { assertEquals, dirname, fromFileUrl, join } from "../scripts/std.ts";
 import { commandUnderTest, PROBES_OF_PROGRAM } from "./under_test.ts";
+import {
+  children,
+  comm,
+  descendants,
+  exists,
+  find,
+  kill,
+  PATH,
+  state as stateOf,
+  TIMEOUT,
+  until,
+} from "./processes.ts";
 
 /** The tools that have a counterpart in util-linux. */
 export type Tool = "unshare" | "nsenter" | "lsns";
@@ -88,13 +100,11 @@ export interface Fixture {
 
 /** The util-linux release whose behaviour is the reference. */
 const REFERENCE = "2.41";
-const TIMEOUT = 120_000;
 const IDS: Record<Account, { uid: number; gid: number }> = {
   root: { uid: 0, gid: 0 },
   user: { uid: 1000, gid: 1000 },
 };
 const AS_ROOT = Deno.uid() === 0;
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const latin1 = new TextDecoder("latin1");
 const encoder = new TextEncoder();
@@ -134,10 +144,10 @@ export const BINFMT_MISC = "binfmt_misc in user namespaces";
 /** Conditions of the host that a case may need. */
 export const PROBES: Record<string, () => boolean> = {
   ...PROBES_OF_PROGRAM,
-  [USERNS]: () => succeeds("user", real("unshare"), "-Ur", "true"),
+  [USERNS]: () => succeeds("user", find("unshare"), "-Ur", "true"),
   [TIME]: () => exists("/proc/self/ns/time"),
-  [BINFMT_MISC]: () => succeeds("user", real("unshare"), "-rpf", "--mount-binfmt", "true"),
-  [USR]: () => succeeds("root", real("unshare"), "-R", "/usr", "/bin/true"),
+  [BINFMT_MISC]: () => succeeds("user", find("unshare"), "-rpf", "--mount-binfmt", "true"),
+  [USR]: () => succeeds("root", find("unshare"), "-R", "/usr", "/bin/true"),
 };
 
 /** Registers a test for every case and account. */
@@ -174,7 +184,7 @@ function part(cases: Case[]): Case[] {
 }
 
 function reference(tool: Tool): string | undefined {
-  const path = real(tool);
+  const path = find(tool);
   if (!path) return `${tool} of util-linux`;
   const { stdout } = new Deno.Command(path, { args: ["-V"], stderr: "null" }).outputSync();
   const version = latin1.decode(stdout).match(/from util-linux (\d+\.\d+)/)?.[1];
@@ -185,7 +195,9 @@ function reference(tool: Tool): string | undefined {
 export function missing(c: Case, account: Account): string | undefined {
   if (!AS_ROOT && (account === "root" || c.target?.as === "root")) return "root";
   const commands = c.via && !c.via[0]!.startsWith("{") ? [c.via[0]!] : [];
-  return [...commands, ...c.needs ?? []].find((need) => !(PROBES[need]?.() ?? onPath(need)));
+  return [...commands, ...c.needs ?? []].find((need) =>
+    !(PROBES[need]?.() ?? find(need) !== undefined)
+  );
 }
 
 // One side -----------------------------------------------------------------
@@ -209,7 +221,7 @@ async function compare(
   fixtures: Fixture[],
 ): Promise<void> {
   await prepared(c, account, fixtures, async (values) => {
-    const expected = await run(tool, [real(tool)!], c, account, values);
+    const expected = await run(tool, [find(tool)!], c, account, values);
     const actual = await run(tool, ours(tool), c, account, values);
     if (c.stdout === "some") {
       for (const each of [expected, actual]) each.stdout = each.stdout === "" ? "" : "(some)";
@@ -249,8 +261,8 @@ async function prepared<T>(
     return await use({
       tmp: scratch!,
       deno_dir: denoDir(account),
-      unshare: real("unshare") ?? "",
-      nsenter: real("nsenter") ?? "",
+      unshare: find("unshare") ?? "",
+      nsenter: find("nsenter") ?? "",
       ...(target && { target: String(target.pid) }),
     });
   } finally {
@@ -295,7 +307,7 @@ async function run(
   try {
     const input = c.stdin === undefined ? undefined : feed(child.stdin, c.stdin);
     if (c.steps) {
-      program = await poll("the program runs", deadline, () => forked(child.pid, tool));
+      program = await until("the program runs", () => forked(child.pid, tool), deadline);
       for (const step of c.steps) {
         const seen = await perform(step, { tool: child.pid, program }, out, deadline);
         if (seen !== undefined) observed.push(seen);
@@ -319,7 +331,7 @@ async function run(
     });
   } finally {
     for (const pid of descendants(child.pid)) kill(pid);
-    kill(program);
+    if (program !== undefined) kill(program);
     try {
       child.kill("SIGKILL");
     } catch {
@@ -338,17 +350,13 @@ async function perform(
   if ("signal" in step) Deno.kill(pids[step.to], step.signal);
   else if ("pause" in step) await delay(step.pause);
   else if ("output" in step) {
-    await poll(
-      `output of ${step.output}`,
-      deadline,
-      () => out.text.includes(step.output) || undefined,
-    );
+    await until(`output of ${step.output}`, () => out.text.includes(step.output), deadline);
   } else if ("until" in step) {
     const pid = pids[step.of];
-    await poll(`${step.of} ${step.until}`, deadline, () => state(pid) === step.until || undefined);
+    await until(`${step.of} ${step.until}`, () => state(pid) === step.until, deadline);
   } else {
     const pid = pids[step.of];
-    await poll(`${step.of} has forked`, deadline, () => !isForking(pid) || undefined);
+    await until(`${step.of} has forked`, () => !isForking(pid), deadline);
     return `${step.of}: ${observe(step.observe, pid)}`;
   }
   return undefined;
@@ -402,10 +410,6 @@ function expand(text: string, values: Record<string, string>): string {
 // The two tools ------------------------------------------------------------
 
 const SOURCES = dirname(dirname(fromFileUrl(import.meta.url)));
-
-function real(tool: Tool): string | undefined {
-  return PATH.split(":").map((dir) => `${dir}/${tool}`).find(exists);
-}
 
 function ours(tool: Tool): string[] {
   return commandUnderTest(tool) ?? [...source(), tool];
@@ -476,7 +480,7 @@ async function startTarget(
   target: Target,
   account: Account,
 ): Promise<{ pid: number; end: () => Promise<void> }> {
-  const child = new Deno.Command(real("unshare")!, {
+  const child = new Deno.Command(find("unshare")!, {
     args: [...target.unshare, "sleep", "300"].map((word) => expand(word, { tmp: scratch! })),
     cwd: expand(target.cwd ?? "{tmp}/work", { tmp: scratch! }),
     clearEnv: true,
@@ -491,13 +495,12 @@ async function startTarget(
     for (const each of [...descendants(child.pid), child.pid]) kill(each);
     await child.status;
     if (pid !== undefined) {
-      await poll("the target ends", Date.now() + TIMEOUT, () => state(pid!) === "gone");
+      await until("the target ends", () => state(pid!) === "gone");
     }
   };
   try {
-    pid = await poll(
+    pid = await until(
       "the target runs",
-      Date.now() + TIMEOUT,
       () => [child.pid, ...descendants(child.pid)].find((each) => comm(each) === "sleep"),
     );
   } catch (error) {
@@ -509,42 +512,15 @@ async function startTarget(
   return { pid, end: () => Promise.resolve() };
 }
 
+/** A process state; what it does meanwhile depends on timing. */
+function state(pid: number): State {
+  const found = stateOf(pid);
+  return found === "sleeping" ? "running" : found;
+}
+
 /** The child of `pid`, once it has become another program. */
 function forked(pid: number, tool: Tool): number | undefined {
   return children(pid).find((child) => ![tool, "deno", undefined].includes(comm(child)));
-}
-
-function comm(pid: number): string | undefined {
-  return read(`/proc/${pid}/comm`)?.trimEnd();
-}
-
-function state(pid: number): State {
-  const letter = read(`/proc/${pid}/stat`)?.replace(/.*\) /s, "")[0];
-  if (letter === undefined || letter === "Z" || letter === "X") return "gone";
-  return letter === "T" ? "stopped" : "running";
-}
-
-function children(pid: number): number[] {
-  try {
-    return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
-      read(`/proc/${pid}/task/${name}/children`)?.split(" ").filter(Boolean).map(Number) ?? []
-    );
-  } catch {
-    return [];
-  }
-}
-
-function descendants(pid: number): number[] {
-  return children(pid).flatMap((child) => [...descendants(child), child]);
-}
-
-function kill(pid: number | undefined): void {
-  if (pid === undefined || state(pid) === "gone") return;
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended.
-  }
 }
 
 interface Stream {
@@ -572,15 +548,6 @@ async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<v
     await writer.close();
   } catch {
     // The tool may end without reading.
-  }
-}
-
-async function poll<T>(what: string, deadline: number, probe: () => T | undefined): Promise<T> {
-  for (;;) {
-    const value = probe();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`timed out waiting until: ${what}`);
-    await delay(2);
   }
 }
 
@@ -615,27 +582,6 @@ function succeeds(account: Account, command: string | undefined, ...args: string
     }).outputSync().success;
   } catch {
     return false; // It is not there, or not for this account.
-  }
-}
-
-function onPath(command: string): boolean {
-  return PATH.split(":").some((dir) => exists(`${dir}/${command}`));
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function read(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 /** `denspace emit`: programs that do what a command would do, where there is no Deno. */
 import { assert, assertEquals, assertStringIncludes, fromFileUrl } from "../scripts/std.ts";
+import { find } from "./processes.ts";
 
 const MAIN = fromFileUrl(new URL("../commands/main.ts", import.meta.url));
 const scratch = Deno.makeTempDirSync({ prefix: "denspace-emit-" });
@@ -33,17 +34,6 @@ function box(...args: string[]): string {
   const path = `${scratch}/box${boxes++}`;
   assertEquals(denspace("emit", "-o", path, ...args), { code: 0, stdout: "", stderr: "" });
   return path;
-}
-
-function find(name: string): string | undefined {
-  return ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map((directory) => `${directory}/${name}`)
-    .find((path) => {
-      try {
-        return Deno.statSync(path).isFile;
-      } catch {
-        return false;
-      }
-    });
 }
 
 const user = output([find("unshare") ?? "false", "-Ur", "true"]).code === 0

@@ -9,6 +9,7 @@ import {
   join,
 } from "../scripts/std.ts";
 import { ANY_BYTES, commandUnderTest, PROBES_OF_PROGRAM } from "./under_test.ts";
+import { comm, descendants, end, exists, find, PATH, read, TIMEOUT, until } from "./processes.ts";
 
 type Tool = "unshare" | "nsenter";
 /** Who runs a command: uid 0, or an ordinary user. */
@@ -18,8 +19,6 @@ const AS_ROOT = Deno.uid() === 0;
 /** Who runs a command if it is not said. */
 const SELF: Account = AS_ROOT ? "root" : "user";
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const TIMEOUT = 120_000;
 
 /** What a test may need of the host, besides commands. */
 const PROBES: Record<string, () => boolean> = {
@@ -820,28 +819,6 @@ function namespacesOf(pid: number | "self"): string[] {
   return NAMESPACES.map((name) => Deno.readLinkSync(`/proc/${pid}/ns/${name}`));
 }
 
-/** The path of a command. */
-function find(command: string): string | undefined {
-  return PATH.split(":").map((directory) => join(directory, command)).find(exists);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function read(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
 function latin1(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
@@ -852,48 +829,3 @@ function lines(text: string): string[] {
 }
 
 // Processes ----------------------------------------------------------------
-
-function comm(pid: number): string | undefined {
-  return read(`/proc/${pid}/comm`)?.trimEnd();
-}
-
-function hasEnded(pid: number): boolean {
-  const state = read(`/proc/${pid}/stat`)?.replace(/.*\) /s, "")[0];
-  return state === undefined || state === "Z" || state === "X";
-}
-
-function descendants(pid: number): number[] {
-  let tasks: Deno.DirEntry[] = [];
-  try {
-    tasks = [...Deno.readDirSync(`/proc/${pid}/task`)];
-  } catch {
-    // It has ended.
-  }
-  return tasks.flatMap(({ name }) => {
-    const children = read(`/proc/${pid}/task/${name}/children`) ?? "";
-    return children.split(" ").filter(Boolean).map(Number);
-  }).flatMap((child) => [...descendants(child), child]);
-}
-
-/** Ends processes: all at once, since they may wait for each other. */
-async function end(pids: readonly number[]): Promise<void> {
-  for (const pid of pids) {
-    try {
-      Deno.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended.
-    }
-  }
-  await until(`${pids} have ended`, () => pids.every(hasEnded));
-}
-
-/** Polls until there is a value. */
-async function until<T>(what: string, probe: () => T | undefined | false): Promise<T> {
-  const deadline = Date.now() + TIMEOUT;
-  for (;;) {
-    const value = probe();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`timed out waiting for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

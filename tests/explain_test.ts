@@ -4,6 +4,7 @@
  */
 import type { ExplainedCall, Explanation } from "../sandbox/explain.ts";
 import { assert, assertEquals, fromFileUrl } from "../scripts/std.ts";
+import { find } from "./processes.ts";
 import { startTarget } from "./target.ts";
 
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
@@ -96,17 +97,6 @@ async function output(command: string[], options: Deno.CommandOptions = {}): Pro
   clearTimeout(late);
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-function find(name: string): string | undefined {
-  return [...PATH.split(":"), "/usr/sbin"].map((directory) => `${directory}/${name}`)
-    .find((path) => {
-      try {
-        return Deno.statSync(path).isFile;
-      } catch {
-        return false;
-      }
-    });
 }
 
 /** Explains command lines, and makes an executable of each: run as whoever runs them. */

@@ -14,6 +14,7 @@ import type { NamespaceName } from "../sandbox/namespaces.ts";
 import { type Nsenter, nsenterPlan } from "../sandbox/nsenter.ts";
 import { type Unshare, unsharePlan } from "../sandbox/unshare.ts";
 import { startTarget } from "./target.ts";
+import { find } from "./processes.ts";
 
 /** A command line whose system calls fail. */
 interface Line {
@@ -459,15 +460,4 @@ function missing({ needs }: Line): string | undefined {
   const probe = needs ? ["-rpf", "--mount-binfmt", "true"] : ["-Ur", "true"];
   const { success } = new Deno.Command("unshare", { args: probe, stderr: "null" }).outputSync();
   return success ? undefined : needs ?? "user namespaces";
-}
-
-/** The path of a command. */
-function find(command: string): string | undefined {
-  return PATH.split(":").map((directory) => `${directory}/${command}`).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -11,6 +11,7 @@
  * @module
  */
 import { assertEquals, assertMatch, fromFileUrl } from "../scripts/std.ts";
+import { exists } from "./processes.ts";
 
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 const RUN = fromFileUrl(new URL("../scripts/vm/run", import.meta.url));
@@ -114,15 +115,6 @@ function obstacle({ name, qemu }: Guest): string | undefined {
   const needed = [`/usr/bin/${qemu}`, "/usr/libexec/virtiofsd", `${DIRECTORY}/linux-${name}`];
   const missing = needed.find((path) => !exists(path));
   return missing && `needs ${missing}: see scripts/vm/setup`;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Tells what executables for each architecture are like that are written here. */

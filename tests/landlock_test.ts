@@ -12,6 +12,7 @@ import { compile } from "../sandbox/seccomp/compile.ts";
 import { installFilter } from "../sandbox/seccomp/filter.ts";
 import { assertEquals, assertThrows } from "../scripts/std.ts";
 import { runPlan } from "./plan_vectors.ts";
+import { exists } from "./processes.ts";
 
 /** The version of the kernel's interface. */
 function abi(): number {
@@ -47,15 +48,6 @@ function test(name: string, needs: number, fn: (directory: string) => Promise<vo
       }
     },
   });
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What a script says when it is granted that much. */

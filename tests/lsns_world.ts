@@ -5,7 +5,8 @@
  *
  * @module
  */
-const PATIENCE = 60_000;
+import { children, exists, read, until } from "./processes.ts";
+
 /** How many processes called `sleep` are in it, without the zombie. */
 const SLEEPERS = 13;
 
@@ -91,24 +92,12 @@ export async function startWorld(directory: string): Promise<World> {
     await child.status;
     Deno.removeSync(directory, { recursive: true });
   };
-  const deadline = Date.now() + PATIENCE;
-  while (!exists(`${directory}/ready`)) {
-    if (Date.now() > deadline) {
-      const log = Deno.readTextFileSync(`${directory}/log`);
-      await end();
-      throw new Error(`the world does not start: ${log}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const children = Deno.readTextFileSync(`/proc/${child.pid}/task/${child.pid}/children`);
-  return { pid: Number(children.trim()), end };
-}
-
-function exists(path: string): boolean {
   try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
+    await until("the world is there", () => exists(`${directory}/ready`));
+  } catch (error) {
+    const log = read(`${directory}/log`);
+    await end();
+    throw new Error(`the world does not start: ${log}`, { cause: error });
   }
+  return { pid: children(child.pid)[0]!, end };
 }

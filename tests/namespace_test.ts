@@ -2,6 +2,7 @@
 import * as denspace from "../mod.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
 import { beside, inChild, inDirectory, rootTest } from "./child.ts";
+import { comm, until } from "./processes.ts";
 
 const { close, namespacesOf, openNamespace, SyscallError } = denspace;
 
@@ -145,7 +146,7 @@ const OTHER = [
 
 rootTest("withNamespace enters, and comes back when the function returns or throws", async () => {
   await beside(OTHER, async (pid) => {
-    await until(() => Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n");
+    await until("it sleeps", () => comm(pid) === "sleep");
     const [seen, caught, before, after] = await inChild((api, pid) => {
       const own = () => [
         ...["mnt", "net", "uts", "ipc"].map((name) => api.readlink(`/proc/thread-self/ns/${name}`)),
@@ -182,7 +183,7 @@ rootTest("withNamespace enters, and comes back when the function returns or thro
 
 rootTest("a namespace that can't be entered leaves the others as they were", async () => {
   await beside(OTHER, async (pid) => {
-    await until(() => Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n");
+    await until("it sleeps", () => comm(pid) === "sleep");
     const [code, same] = await inChild((api, pid) => {
       const own = () => api.readlink("/proc/thread-self/ns/uts");
       using uts = api.openNamespace({ pid, type: "uts" });
@@ -203,7 +204,7 @@ rootTest("a namespace that can't be entered leaves the others as they were", asy
 
 rootTest("where there is no way back the process ends, and says why", async () => {
   await beside(OTHER, async (pid) => {
-    await until(() => Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n");
+    await until("it sleeps", () => comm(pid) === "sleep");
     const error = await inChild((api, pid) => {
       using uts = api.openNamespace({ pid, type: "uts" });
       api.withNamespace(uts, () => api.capset({ effective: 0n, permitted: 0n, inheritable: 0n }));
@@ -219,7 +220,7 @@ rootTest(
   "a worker lives in the namespaces that it is given, and this thread does not",
   async () => {
     await beside(OTHER, async (pid) => {
-      await until(() => Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n");
+      await until("it sleeps", () => comm(pid) === "sleep");
       const [seen, own] = await inChild(async (api, pid) => {
         using theirs = api.namespacesOf(pid);
         const module = `self.postMessage([
@@ -284,15 +285,6 @@ rootTest("a worker that was there before stays where it is", async () => {
 
 async function childOf(pid: number): Promise<number> {
   const children = () => Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim();
-  await until(() => children() !== "");
+  await until("it has a child", () => children() !== "");
   return Number(children());
-}
-
-/** Waits until something holds. */
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!holds()) {
-    assert(Date.now() < deadline, "it does not come to hold");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

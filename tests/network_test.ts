@@ -27,7 +27,8 @@ import { isControl, type Step } from "../ffi/plan/step.ts";
 import { containerPlan } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
-import { denspaceRun, find, makeRoot, output, scratch as scratchDirectory } from "./container.ts";
+import { denspaceRun, makeRoot, output, scratch as scratchDirectory } from "./container.ts";
+import { find } from "./processes.ts";
 
 const TIMEOUT = 60_000;
 const scratch = Deno.makeTempDirSync({ prefix: "denspace-network-" });

@@ -19,6 +19,7 @@ import {
 } from "./differential.ts";
 import { assert, assertEquals, assertMatch, fromFileUrl } from "../scripts/std.ts";
 import { as, ETC, inEtc } from "./users.ts";
+import { exists } from "./processes.ts";
 
 /** A run in which an option shows. */
 interface Effect extends Omit<Partial<Case>, "name" | "argv" | "as"> {
@@ -48,15 +49,6 @@ const FIXTURES: Fixture[] = [
 /** Prints the namespace of a kind. */
 function namespace(kind: string): string {
   return `readlink /proc/self/ns/${kind}`;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Says what is bound to the file; on one processor, as in differential_persist_test.ts. */

@@ -5,16 +5,15 @@ import {
   denspaceRun,
   makeRoot,
   output,
-  processWith,
   type Result,
   run,
   type Running,
   scratch,
   spawn,
   test,
-  until,
   USER,
 } from "./container.ts";
+import { processWith, until } from "./processes.ts";
 
 /** A root that an attacker has prepared, beside a file of the host. */
 interface Prepared extends Disposable {
@@ -219,9 +218,9 @@ test("who kills denspace kills what it runs, also when that changes its ids", as
   await using child = spawn(denspaceRun("--rootfs", it.root, ...options, "--", "sleep", mark), {
     as: account,
   });
-  await until(() => processWith(`sleep\0${mark}\0`), "the program runs");
+  await until("the program runs", () => processWith(`sleep\0${mark}\0`));
   child.kill("SIGKILL");
-  await until(() => processWith(`sleep\0${mark}\0`) === undefined, "the program is gone");
+  await until("the program is gone", () => processWith(`sleep\0${mark}\0`) === undefined);
 });
 
 test("an environment with a NUL, or a name without a value, does not get in", async (account) => {

@@ -10,14 +10,13 @@ import {
   inRoot,
   makeRoot,
   output,
-  processWith,
   run,
   scratch,
   spawn,
   test,
-  until,
   USER,
 } from "./container.ts";
+import { processWith, until } from "./processes.ts";
 
 const MINIMAL: Config = {
   ociVersion: "1.2.0",
@@ -334,7 +333,7 @@ test("namespaces can be the machine's, or another process's by pid or file", asy
   for (const link of links("self")) assert(!own.stdout.includes(link), own.stdout);
 
   await using child = spawn(denspaceRun("--", "sleep", mark), { as: account });
-  const pid = `${await until(() => processWith(`sleep\0${mark}\0`), "the program runs")}`;
+  const pid = `${await until("the program runs", () => processWith(`sleep\0${mark}\0`))}`;
   try {
     const user = account === "root" ? [] : ["--userns", pid];
     const joined = await run([

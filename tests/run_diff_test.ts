@@ -5,14 +5,13 @@ import {
   denspaceRun,
   makeRoot,
   output,
-  processWith,
   run,
   scratch,
   spawn,
   test,
-  until,
   USER,
 } from "./container.ts";
+import { exists, processWith, until } from "./processes.ts";
 
 /** Prints a line for each file below some directories: type, permissions, size, link and path. */
 const LIST = `find "$@" -path /proc -prune -o -path /sys -prune -o -path /dev -prune -o \
@@ -290,19 +289,10 @@ test("SIGKILL of denspace leaves no layer, and no process", async (account) => {
     as: account,
     cwd: directory.path,
   });
-  await until(() => processWith(`sleep\0${mark}\0`), "the program runs");
+  await until("the program runs", () => processWith(`sleep\0${mark}\0`));
   const before = Deno.readTextFileSync("/proc/self/mountinfo");
   Deno.kill(child.pid, "SIGKILL");
   await child.status;
-  await until(() => processWith(`sleep\0${mark}\0`) === undefined, "the program is gone");
+  await until("the program is gone", () => processWith(`sleep\0${mark}\0`) === undefined);
   assertEquals(Deno.readTextFileSync("/proc/self/mountinfo"), before);
 });
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}

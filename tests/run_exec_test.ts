@@ -6,14 +6,13 @@ import {
   makeRoot,
   onTerminal,
   output,
-  processWith,
   type Result,
   scratch,
   spawn,
   talk,
   test,
-  until,
 } from "./container.ts";
+import { exists, processWith, type State, state, until } from "./processes.ts";
 
 const MAIN = Deno.env.get("DENSPACE_UNDER_TEST") ??
   join(dirname(dirname(fromFileUrl(import.meta.url))), "commands/main.ts");
@@ -40,7 +39,7 @@ async function inContainer(
   });
   const ended = child.output();
   try {
-    await until(() => processWith(`sleep\0${seconds}\0`), "the container runs");
+    await until("the container runs", () => processWith(`sleep\0${seconds}\0`));
     await use(child.pid, child);
   } finally {
     try {
@@ -49,15 +48,6 @@ async function inContainer(
       // `use` has done it
     }
     await ended;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 
@@ -86,8 +76,8 @@ test("it has what the first program has", async (account) => {
   const ended = child.output();
   try {
     const first = await until(
-      () => exists(`${directory.path}/done`) && Deno.readTextFileSync(`${directory.path}/first`),
       "the first program has said what it has",
+      () => exists(`${directory.path}/done`) && Deno.readTextFileSync(`${directory.path}/first`),
     );
     // The profile is not read again.
     Deno.removeSync(profile);
@@ -127,7 +117,7 @@ test("it is beside process 1, and ends with that", async (account) => {
   await inContainer(account, ["--init"], async (pid, child) => {
     const mark = `${900 + Math.random()}`;
     const further = exec(account, pid, "sleep", mark);
-    await until(() => processWith(`sleep\0${mark}\0`), "it runs");
+    await until("it runs", () => processWith(`sleep\0${mark}\0`));
     const { stdout } = await exec(account, pid, "ps", "-o", "pid,args");
     assertEquals(stdout.match(/^ +\d+ .*(init|sleep)/gm)?.length, 3, stdout);
     child.kill("SIGKILL");
@@ -151,7 +141,7 @@ test("it is in the cgroups of the container", async () => {
     const expected = Deno.readTextFileSync(`/proc/${child}/cgroup`);
     const mark = `${900 + Math.random()}`;
     const further = exec("root", pid, "sleep", mark);
-    const found = await until(() => processWith(`sleep\0${mark}\0`), "it runs");
+    const found = await until("it runs", () => processWith(`sleep\0${mark}\0`));
     assertEquals(Deno.readTextFileSync(`/proc/${found}/cgroup`), expected);
     assert(expected !== Deno.readTextFileSync("/proc/self/cgroup"));
     Deno.kill(found, "SIGKILL");
@@ -219,7 +209,7 @@ test("it shares what the container shares", async (account) => {
   const child = spawn(denspaceRun("--no-namespaces", "--", "sleep", seconds), { as: account });
   const ended = child.output();
   try {
-    await until(() => processWith(`sleep\0${seconds}\0`), "the container runs");
+    await until("the container runs", () => processWith(`sleep\0${seconds}\0`));
     const { stdout } = await exec(account, child.pid, "readlink", "/proc/self/ns/pid");
     assertEquals(stdout, `${Deno.readLinkSync("/proc/self/ns/pid")}\n`);
   } finally {
@@ -238,7 +228,7 @@ test("-t gives it a further terminal of the container, as large as ours, also la
     await using container = talk(
       spawn(denspaceRun(...root, ...options, "--", "sleep", seconds), { as: account }),
     );
-    await until(() => processWith(`sleep\0${seconds}\0`), "the container runs");
+    await until("the container runs", () => processWith(`sleep\0${seconds}\0`));
     const marker = `${directory.path}/marker`;
     const before = `stty rows 44 cols 99
       (while [ ! -e ${marker} ]; do sleep 0.05; done; stty rows 50 cols 90 </dev/tty) &`;
@@ -268,20 +258,17 @@ test("a shell on a terminal of its own has job control", async (account) => {
     const shell = command(pid, "-t", "-e", "PS1=inside: ", "sh");
     await using it = talk(spawn(onTerminal(shell), { as: account }));
     const mark = `${900 + Math.random()}`;
-    const state = (): string => {
-      const sleep = processWith(`sleep\0${mark}\0`);
-      return sleep ? Deno.readTextFileSync(`/proc/${sleep}/stat`).split(") ").at(-1)![0]! : "gone";
-    };
+    const job = (): State => state(processWith(`sleep\0${mark}\0`) ?? 0);
     await it.says("inside: ");
     await it.types(`sleep ${mark}\n`);
-    await until(() => state() === "S", "the job runs");
+    await until("the job runs", () => job() === "sleeping");
     await it.types("\x1a");
     await it.says("Stopped");
-    assertEquals(state(), "T");
+    assertEquals(job(), "stopped");
     await it.types("fg\n");
-    await until(() => state() === "S", "the job runs again");
+    await until("the job runs again", () => job() === "sleeping");
     await it.types("\x03");
-    await until(() => state() === "gone", "the job has ended");
+    await until("the job has ended", () => job() === "gone");
     await it.types("exit 7\n");
     assertEquals((await it.child.status).code, 7);
   });

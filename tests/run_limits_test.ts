@@ -17,9 +17,9 @@ import {
   scratch,
   spawn,
   test,
-  until,
   USER,
 } from "./container.ts";
+import { exists, until } from "./processes.ts";
 
 const place = scratch();
 const root = makeRoot(`${place.path}/root`);
@@ -63,15 +63,6 @@ function parent(owner = 0): { name: string; directories: string[] } & Disposable
       assertEquals(left, [], "cgroups are left");
     },
   };
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The cgroups in a cgroup. */
@@ -223,13 +214,13 @@ rootTest(
     using own = parent();
     const args = ["--rootfs", root, "--cgroup-parent", own.name, "--memory", "64m", "--"];
     const child = spawn(denspaceRun(...args, "sleep", "600"));
-    const made = await until(() => {
+    const made = await until("the container runs", () => {
       const [found] = own.directories.flatMap(below);
       const limit = found &&
         ["memory.max", "memory.limit_in_bytes"].map((file) => `${found}/${file}`).find(exists);
       return limit &&
         Deno.readTextFileSync(`${found}/cgroup.procs`).trim().split("\n").length === 1 && found;
-    }, "the container runs");
+    });
     const file = VERSION_2 ? "memory.max" : "memory.limit_in_bytes";
     assertEquals(Deno.readTextFileSync(`${made}/${file}`), "67108864\n");
     assert(!Deno.readTextFileSync(`${made}/cgroup.procs`).split("\n").includes(`${child.pid}`));

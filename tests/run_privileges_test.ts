@@ -1,6 +1,7 @@
 /** What a program in a container may do: capabilities, filters, Landlock. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../scripts/std.ts";
-import { type Account, find, makeRoot, output, run, scratch, test } from "./container.ts";
+import { type Account, makeRoot, output, run, scratch, test } from "./container.ts";
+import { find } from "./processes.ts";
 
 /** The usual capabilities, and CAP_NET_ADMIN. */
 const [USUAL, NET_ADMIN] = [0x800405fbn, 1n << 12n];

@@ -5,15 +5,14 @@ import {
   denspaceRun,
   makeRoot,
   onTerminal,
-  processWith,
   run,
   scratch,
   spawn,
   type Started,
   talk,
   test,
-  until,
 } from "./container.ts";
+import { children, processWith, state, until } from "./processes.ts";
 
 function start(account: Account, options: readonly string[], script: string): Started {
   const directory = scratch();
@@ -70,9 +69,9 @@ test("it stops and continues with the program", async (account) => {
   await using it = start(account, ["--init"], script);
   await it.says("pid 2");
   it.child.kill("SIGUSR1");
-  await until(() => stateOf(it.child.pid) === "T", "it stops");
+  await until("it stops", () => state(it.child.pid) === "stopped");
   it.child.kill("SIGCONT");
-  await until(() => stateOf(it.child.pid) !== "T", "it continues");
+  await until("it continues", () => state(it.child.pid) !== "stopped");
   it.child.kill("SIGINT");
   assertEquals((await it.child.status).signal, "SIGINT");
 });
@@ -96,9 +95,9 @@ test("with --die-with-parent it ends with what started it", async (account) => {
     ["bash", "-c", script, "bash", ...denspaceRun("--die-with-parent", "--", "sleep", mark)],
     { as: account },
   );
-  await until(() => processWith(`sleep\0${mark}\0`), "the program runs");
+  await until("the program runs", () => processWith(`sleep\0${mark}\0`));
   child.kill("SIGKILL");
-  await until(() => processWith(`sleep\0${mark}\0`) === undefined, "the program is gone");
+  await until("the program is gone", () => processWith(`sleep\0${mark}\0`) === undefined);
 });
 
 test("all processes of a container end with the program", async (account) => {
@@ -121,14 +120,14 @@ test("all processes of a container end with the program", async (account) => {
 test("what waits is no Deno, and less than 200 KB", async (account) => {
   await using it = start(account, ["--init"], `echo ready; ${FOREVER}`);
   await it.says("ready");
-  for (const pid of [it.child.pid, ...childrenOf(it.child.pid)]) {
+  for (const pid of [it.child.pid, ...children(it.child.pid)]) {
     const status = Deno.readTextFileSync(`/proc/${pid}/status`);
     if (!status.startsWith("Name:\tdenspace\n")) continue;
     const [, size] = /^VmRSS:\s+(\d+) kB/m.exec(status)!;
     assert(Number(size) < 200, status);
     assertMatch(status, /^Threads:\t1$/m);
   }
-  assertEquals(childrenOf(it.child.pid).length, 2); // init and the program
+  assertEquals(children(it.child.pid).length, 2); // init and the program
 });
 
 test("-t gives the program a terminal of its own", async (account) => {
@@ -215,15 +214,3 @@ test("nothing of a container that could not start is left", async (account) => {
   assertEquals(none.code, 1);
   assertMatch(none.stderr, /^denspace run: open \S+none: No such file or directory\n$/);
 });
-
-function stateOf(pid: number): string {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  return stat.slice(stat.lastIndexOf(")") + 2)[0]!;
-}
-
-function childrenOf(pid: number): number[] {
-  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ").filter(
-    Boolean,
-  )
-    .map(Number);
-}

@@ -1,17 +1,7 @@
 /** `denspace run`: what a container is, from inside and from outside. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../scripts/std.ts";
-import {
-  denspaceRun,
-  inRoot,
-  makeRoot,
-  output,
-  processWith,
-  run,
-  scratch,
-  spawn,
-  test,
-  until,
-} from "./container.ts";
+import { denspaceRun, inRoot, makeRoot, output, run, scratch, spawn, test } from "./container.ts";
+import { processWith, until } from "./processes.ts";
 
 test("the host name stays inside", async (account) => {
   const before = Deno.hostname();
@@ -52,7 +42,7 @@ test("processes are seen and killed from outside, not the other way round", asyn
   const root = makeRoot(`${directory.path}/root`);
   const mark = "54321.5";
   await using child = spawn(denspaceRun("--rootfs", root, "--", "sleep", mark), { as: account });
-  const inside = await until(() => processWith(`sleep\0${mark}\0`), "the program runs");
+  const inside = await until("the program runs", () => processWith(`sleep\0${mark}\0`));
   Deno.kill(inside, "SIGKILL");
   assertEquals((await child.status).signal, "SIGKILL");
   const script = `kill -9 ${Deno.pid} 2>&1; echo $?`;
@@ -84,7 +74,7 @@ test("root inside is an ordinary user outside", async (account) => {
   await using child = spawn(denspaceRun("--rootfs", root, ...userns, "--", "sh", "-c", script), {
     as: account,
   });
-  const pid = await until(() => processWith(`sleep\0${mark}\0`), "the program runs");
+  const pid = await until("the program runs", () => processWith(`sleep\0${mark}\0`));
   const [, uid] = /^Uid:\t(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))!;
   assertEquals(uid, account === "root" ? "100000" : "1000");
   Deno.kill(pid, "SIGKILL");

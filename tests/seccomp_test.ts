@@ -25,6 +25,7 @@ import { ARCHITECTURES, generate, tableOf } from "../scripts/seccomp.ts";
 import { assert, assertEquals, assertThrows, fromFileUrl } from "../scripts/std.ts";
 import { evaluate } from "./bpf.ts";
 import { runPlan } from "./plan_vectors.ts";
+import { exists } from "./processes.ts";
 
 const PODMANS = "/usr/share/containers/seccomp.json";
 const SANDBOX = fromFileUrl(new URL("../sandbox/seccomp", import.meta.url));
@@ -77,15 +78,6 @@ async function absent(
     }
   }
   return undefined;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What a filter says of a call, read off its rules: 0 if the call is made, an errno, or `kill`. */

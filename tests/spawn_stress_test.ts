@@ -15,6 +15,7 @@ import { check } from "../sandbox/spawn/check.ts";
 import { programPlan } from "../sandbox/spawn/plan.ts";
 import { assert, assertEquals } from "../scripts/std.ts";
 import { inChild, isRoot } from "./child.ts";
+import { until } from "./processes.ts";
 
 const WHOLE = Deno.env.get("DENSPACE_STRESS") !== undefined;
 /** How much is done: all of it, or what is enough for every day. */
@@ -364,7 +365,10 @@ for (const [what, options] of lines) {
       }
     }
     assert(failed > 5, `${failed} steps failed`);
-    await until(async () => JSON.stringify(await leftovers()) === JSON.stringify(before));
+    await until(
+      "nothing is left",
+      async () => JSON.stringify(await leftovers()) === JSON.stringify(before),
+    );
   });
 }
 
@@ -405,7 +409,7 @@ for (const [what, options] of lines) {
       parent.kill("SIGKILL");
       await parent.status;
       await reader.cancel();
-      await until(() => Promise.resolve(tagged(tag).length === 0));
+      await until("they have ended", () => tagged(tag).length === 0);
     }
   });
 }
@@ -437,13 +441,4 @@ async function leftovers(): Promise<unknown> {
     children.join(""),
     Deno.readTextFileSync("/proc/self/mountinfo").length,
   ];
-}
-
-/** Waits until something holds. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!await holds()) {
-    assert(Date.now() < deadline, "it does not come to hold");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

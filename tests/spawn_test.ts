@@ -3,6 +3,7 @@ import * as denspace from "../mod.ts";
 import type { ProgramOptions, SpawnOptions } from "../mod.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
 import { beside, inChild, inDirectory, isRoot, rootTest } from "./child.ts";
+import { comm, until } from "./processes.ts";
 
 const { clone, openNamespace, plan, spawn, spawnSync, SyscallError } = denspace;
 
@@ -324,7 +325,7 @@ rootTest("namespaces are joined by process, path and value", async () => {
   await beside(
     ["unshare", "-un", "sh", "-c", "hostname joined; exec sleep 60"],
     async (pid) => {
-      await until(() => Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n");
+      await until("it sleeps", () => comm(pid) === "sleep");
       using net = openNamespace({ pid, type: "net" });
       const script = "hostname; readlink /proc/self/ns/net";
       for (const uts of [pid, `/proc/${pid}/ns/uts`, openNamespace({ pid, type: "uts" })]) {
@@ -470,7 +471,7 @@ for (const namespaces of [{}, { user: true, pid: true }] as const) {
       isRoot && !("user" in namespaces) ? { uid: 1000 } : {},
     ).catch(({ message }) => message.split(" ").map(Number)) as number[];
     assertEquals(pids.map((pid) => pid > 0), [true, true]);
-    await until(() => pids.every((pid) => !isRunning(pid)));
+    await until("they have ended", () => pids.every((pid) => !isRunning(pid)));
   });
 }
 
@@ -546,7 +547,10 @@ for (const [what, options, message, syscall] of failures) {
     }
     const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
     if (!options.descriptors) assertThrows(() => spawn({ ...options, ...piped }), SyscallError);
-    await until(async () => JSON.stringify(await leftovers()) === JSON.stringify(before));
+    await until(
+      "nothing is left",
+      async () => JSON.stringify(await leftovers()) === JSON.stringify(before),
+    );
   });
 }
 
@@ -721,13 +725,4 @@ function readIf(path: string): string {
 
 function isRunning(pid: number): boolean {
   return !/^(|.*\nState:\tZ.*)$/s.test(readIf(`/proc/${pid}/status`));
-}
-
-/** Waits until something holds. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!await holds()) {
-    assert(Date.now() < deadline, "it does not come to hold");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

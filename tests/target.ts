@@ -3,8 +3,7 @@
  *
  * @module
  */
-
-const TIMEOUT = 120_000;
+import { children, comm, until } from "./processes.ts";
 
 /** Starts a process in namespaces of its own. */
 export async function startTarget(): Promise<{ pid: number } & AsyncDisposable> {
@@ -21,14 +20,12 @@ export async function startTarget(): Promise<{ pid: number } & AsyncDisposable> 
     }
     await child.status;
   };
-  for (const end = Date.now() + TIMEOUT; Date.now() < end;) {
-    const file = `/proc/${child.pid}/task/${child.pid}/children`;
-    const pid = Number(Deno.readTextFileSync(file));
-    if (pid > 0 && Deno.readTextFileSync(`/proc/${pid}/comm`) === "sleep\n") {
-      return { pid, [Symbol.asyncDispose]: dispose };
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  try {
+    const isTarget = (pid: number): boolean => comm(pid) === "sleep";
+    const pid = await until("the target runs", () => children(child.pid).find(isTarget));
+    return { pid, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
   }
-  await dispose();
-  throw new Error("the target does not start");
 }

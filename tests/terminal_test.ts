@@ -6,11 +6,10 @@
  * it is a login shell, and prompts with `inside>`.
  */
 import { assertEquals, assertMatch, dirname, fromFileUrl, join } from "../scripts/std.ts";
+import { comm, descendants, end, find, PATH, stat, type State, state, until } from "./processes.ts";
 
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
 const DENO = Deno.execPath();
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const TIMEOUT = 60_000;
 
 /** The tools as `deno task` runs them, from any directory. */
 const TASK = `${DENO} task --quiet --config ${join(PROJECT, "deno.json")}`;
@@ -309,8 +308,6 @@ async function cacheDirectory(): Promise<string> {
 
 // Processes ----------------------------------------------------------------
 
-type State = "running" | "sleeping" | "stopped" | "gone";
-
 /** Starts a `sleep` in new namespaces. */
 async function startTarget(options: string, started: Deno.ChildProcess[]): Promise<number> {
   const child = new Deno.Command(find("unshare")!, {
@@ -326,89 +323,16 @@ async function startTarget(options: string, started: Deno.ChildProcess[]): Promi
   );
 }
 
-/** Ends processes: all at once, since they may wait for each other. */
-async function end(pids: readonly number[]): Promise<void> {
-  for (const pid of pids) {
-    try {
-      Deno.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended.
-    }
-  }
-  await until(`${pids} have ended`, () => pids.every((pid) => state(pid) === "gone"));
-}
-
-function state(pid: number): State {
-  const letter = stat(pid)?.[0];
-  if (letter === undefined || letter === "Z" || letter === "X") return "gone";
-  return letter === "T" ? "stopped" : letter === "R" ? "running" : "sleeping";
-}
-
 /** Whether its process group is the one that the terminal's keys reach. */
 function isForeground(pid: number): boolean {
   const [, , group, , , foreground] = stat(pid) ?? [];
   return group !== undefined && group === foreground;
 }
 
-/** The fields of /proc/PID/stat that follow the name: the state comes first. */
-function stat(pid: number): string[] | undefined {
-  return read(`/proc/${pid}/stat`)?.replace(/.*\) /s, "").split(" ");
-}
-
-function comm(pid: number): string | undefined {
-  return read(`/proc/${pid}/comm`)?.trimEnd();
-}
-
-function descendants(pid: number): number[] {
-  let tasks: Deno.DirEntry[] = [];
-  try {
-    tasks = [...Deno.readDirSync(`/proc/${pid}/task`)];
-  } catch {
-    // It has ended.
-  }
-  return tasks.flatMap(({ name }) => {
-    const children = read(`/proc/${pid}/task/${name}/children`) ?? "";
-    return children.split(" ").filter(Boolean).map(Number);
-  }).flatMap((child) => [...descendants(child), child]);
-}
-
-/** Polls until there is a value. */
-async function until<T>(
-  what: string,
-  probe: () => T | undefined | false | Promise<T | undefined | false>,
-): Promise<T> {
-  const deadline = Date.now() + TIMEOUT;
-  for (;;) {
-    const value = await probe();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`timed out waiting for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 // Files --------------------------------------------------------------------
 
 function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
-}
-
-/** The path of a command. */
-function find(command: string): string | undefined {
-  return PATH.split(":").map((directory) => join(directory, command)).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
-
-function read(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
-  }
 }
 
 function succeeds(command: string, ...args: string[]): boolean {

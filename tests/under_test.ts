@@ -10,6 +10,7 @@
  * @module
  */
 import { join } from "../scripts/std.ts";
+import { exists } from "./processes.ts";
 
 /** The command that is tested instead of the sources, if there is one. */
 export function commandUnderTest(tool: string): string[] | undefined {
@@ -45,13 +46,4 @@ function starts(file: string, ...args: string[]): boolean {
     stdout: "null",
     stderr: "null",
   }).outputSync().success;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
