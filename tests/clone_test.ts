@@ -457,7 +457,7 @@ Deno.test("a time namespace is made where clone3 can, and nothing else where it 
   assertMatch(refused, /^clone3: Function not implemented/);
 });
 
-Deno.test("the interpreter is flushed from the caches where the processor needs that", async () => {
+Deno.test("clone flushes the interpreter from the caches where the processor needs that", async () => {
   const sizes = await inChild((api) => {
     const flushed: number[] = [];
     const { dlopen } = Deno;

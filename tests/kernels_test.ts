@@ -40,7 +40,7 @@ const END_TO_END: Suite = {
 /** Without the one that drowns a lone processor in signals. */
 const CLONES: Suite = {
   name: "clones",
-  files: ["plan_test.ts"],
+  files: ["clone_test.ts"],
   filter: /^clone|\ba child/,
 };
 /** What is said where something is missing or refused. */
