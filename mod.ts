@@ -21,10 +21,9 @@
  * ```
  *
  * **A plan** is what is done for it, as data: {@linkcode plan} makes one, of
- * options or by hand; {@linkcode explain} tells what it would do here,
- * {@linkcode print} shows it, {@linkcode emit} makes an
- * executable of it, {@linkcode clone} starts it most quickly, {@linkcode exec}
- * becomes it.
+ * options or by hand; {@linkcode explain} says what it would do here,
+ * {@linkcode emit} makes an executable of it, {@linkcode clone} starts it most
+ * quickly, {@linkcode exec} becomes it.
  *
  * **A namespace** is a value, from {@linkcode openNamespace} and
  * {@linkcode namespacesOf}. {@linkcode withNamespace} runs a function in it,
@@ -72,7 +71,6 @@ export { type Child, clone, type CloneOptions } from "./ffi/plan/clone.ts";
 export { exec } from "./ffi/plan/exec.ts";
 export { execvp, shell } from "./ffi/plan/execvp.ts";
 export { emit } from "./ffi/plan/file.ts";
-export { print } from "./ffi/plan/print.ts";
 export { argument, environment, variable } from "./ffi/plan/stack.ts";
 export { type Kind, SIGNATURES, type Signatures } from "./ffi/plan/signatures.ts";
 export {
@@ -111,8 +109,9 @@ export {
 export type { Process as ListedProcess } from "./sandbox/listing/processes.ts";
 export {
   explain,
-  type ExplainedCall,
-  type Explanation,
+  predict,
+  type PredictedCall,
+  type Prediction,
   type Privilege,
 } from "./sandbox/explain.ts";
 export { namespaceWorker, withNamespace } from "./sandbox/inside.ts";

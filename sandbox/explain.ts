@@ -14,13 +14,14 @@ import { type Answer, type Call, walk } from "../ffi/plan/walk.ts";
 import { foretell } from "./explain/answer.ts";
 import { manualPage } from "./explain/manual.ts";
 import { needs, type Privilege } from "./explain/needs.ts";
+import { PLAIN, textOf } from "./explain/text.ts";
 import { usualReason } from "./explain/usual.ts";
 import { descriptor, startState, type State } from "./explain/state.ts";
 
 export type { Privilege } from "./explain/needs.ts";
 
 /** What a plan would do. */
-export interface Explanation {
+export interface Prediction {
   /** The arguments that the plan finds. */
   readonly command: readonly string[];
   /** Who would run it. */
@@ -36,13 +37,13 @@ export interface Explanation {
    * The calls. Those of one process are in order; what two processes do at the
    * same time may be so in any order.
    */
-  readonly calls: readonly ExplainedCall[];
+  readonly calls: readonly PredictedCall[];
   /** What would come instead of the end, if all that is refused for want of a privilege were allowed. */
-  readonly ifAllowed: readonly ExplainedCall[];
+  readonly ifAllowed: readonly PredictedCall[];
 }
 
 /** A system call of a plan. */
-export interface ExplainedCall {
+export interface PredictedCall {
   /** The process that makes it. */
   readonly process: string;
   /** Its name. */
@@ -65,35 +66,69 @@ export interface ExplainedCall {
 const LAST_ATTEMPT = 50;
 
 /**
- * Explains a plan, and makes no call of it. It looks at the files and the
- * processes that the plan speaks of, as they are now.
+ * What a plan would do, as a text: each call as strace(1) would show it, with the
+ * process that makes it, and below it why, the page of the manual, and what it
+ * needs that not everybody has. `<...>` stands for what is known only at a run.
  *
- * {@linkcode print} gives the calls as a text. See strace(1).
+ * It makes no call of the plan, but looks at the files and the processes that the
+ * plan speaks of, as they are now. {@linkcode predict} has the same as data.
  *
  * @param plan the plan
  * @param argv the arguments that it finds
  * @param environment the environment that it finds: `NAME=value`
- * @returns what it would do
+ * @returns the text, lines with their ends
  * @throws {SyscallError} when the host can't be looked at, as without /proc
- * @throws {Error} when the plan has no end
  *
  * @example
  * ```ts
  * import { explain, plan } from "@denspace/denspace";
  *
- * const shell = plan({ command: "sh", namespaces: { user: true, uts: true }, uidMap: "root" });
- * for (const { call, arguments: args, why, manual } of explain(shell).calls) {
- *   console.log(`${call}(${args.join(", ")})  # ${why ?? ""} ${manual}`);
- * }
+ * const hello = plan("hello", (p) => {
+ *   p.call("write", [1, "hello\n", 6], { why: "be polite" });
+ *   p.call("exit_group", [0]);
+ * });
+ * console.log(explain(hello));
+ * // hello  write(1, "hello\n", 6) = 6
+ * //          be polite — write(2)
+ * // hello  exit_group(0) = ?
+ * //          the work is done — exit_group(2)
  * ```
  */
 export function explain(
   plan: Plan,
   argv: readonly string[] = [plan.name],
   environment: readonly string[] = ownEnvironment(),
-): Explanation {
+): string {
+  return textOf(predict(plan, argv, environment), PLAIN);
+}
+
+/**
+ * What a plan would do, as data: the calls that {@linkcode explain} gives as a
+ * text, who would make them, and what would follow if all were allowed.
+ *
+ * @param plan the plan
+ * @param argv the arguments that it finds
+ * @param environment the environment that it finds: `NAME=value`
+ * @returns what it would do
+ * @throws {SyscallError} when the host can't be looked at, as without /proc
+ *
+ * @example
+ * ```ts
+ * import { plan, predict } from "@denspace/denspace";
+ *
+ * const shell = plan({ command: "sh", namespaces: { user: true, uts: true }, uidMap: "root" });
+ * for (const { call, needs } of predict(shell).calls) {
+ *   for (const { text, has } of needs) if (!has) console.log(`${call} needs ${text}`);
+ * }
+ * ```
+ */
+export function predict(
+  plan: Plan,
+  argv: readonly string[] = [plan.name],
+  environment: readonly string[] = ownEnvironment(),
+): Prediction {
   const real = run(plan, argv, environment, new Set());
-  let ifAllowed: ExplainedCall[] = [];
+  let ifAllowed: PredictedCall[] = [];
   const first = real.refused;
   if (first !== undefined) {
     const granted = new Set([first]);
@@ -118,8 +153,8 @@ export function explain(
 /** What has been foretold. */
 interface Run {
   readonly start: State;
-  readonly calls: ExplainedCall[];
-  processes: Explanation["processes"];
+  readonly calls: PredictedCall[];
+  processes: Prediction["processes"];
   /** Which call was refused for want of a privilege, if that ended the plan. */
   readonly refused: number | undefined;
 }
@@ -132,7 +167,7 @@ function run(
   granted: ReadonlySet<number>,
 ): Run {
   const start = startState(plan.name);
-  const calls: ExplainedCall[] = [];
+  const calls: PredictedCall[] = [];
   const places = new Map<Call<State>, number>();
   const processes: { name: string; parent: string | null }[] = [{ name: plan.name, parent: null }];
   let refused: number | undefined;
@@ -142,7 +177,7 @@ function run(
     state: start,
     calls: (call) => {
       places.set(call, calls.length);
-      calls.push(undefined as unknown as ExplainedCall);
+      calls.push(undefined as unknown as PredictedCall);
     },
     answer: (call) => {
       const place = places.get(call)!;
@@ -174,7 +209,7 @@ function explained(
   answer: Answer<State>,
   manual: string,
   needs: readonly Privilege[],
-): ExplainedCall {
+): PredictedCall {
   const { result } = answer;
   return {
     process: call.process.name,

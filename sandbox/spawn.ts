@@ -33,10 +33,10 @@ import { programPlan } from "./spawn/plan.ts";
  *
  * @example
  * ```ts
- * import { plan, print } from "@denspace/denspace";
+ * import { explain, plan } from "@denspace/denspace";
  *
  * const shell = plan({ command: "sh", namespaces: { user: true, uts: true }, uidMap: "root" });
- * console.log(print(shell));
+ * console.log(explain(shell));
  * ```
  */
 export function plan(options: ProgramOptions): Plan;

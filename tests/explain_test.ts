@@ -2,7 +2,7 @@
  * `denspace explain`: what it says is compared with what strace(1) sees of the
  * executable, call by call, for each process.
  */
-import type { ExplainedCall, Explanation } from "../sandbox/explain.ts";
+import type { PredictedCall, Prediction } from "../sandbox/explain.ts";
 import { assert, assertEquals, fromFileUrl } from "../scripts/std.ts";
 import { find } from "./processes.ts";
 import { startTarget } from "./target.ts";
@@ -106,19 +106,19 @@ import * as unshare from "{project}/commands/unshare.ts";
 import { decode } from "{project}/ffi/bytes.ts";
 import { readFile } from "{project}/ffi/file.ts";
 import { emit } from "{project}/ffi/plan/file.ts";
-import { explain } from "{project}/sandbox/explain.ts";
+import { predict } from "{project}/sandbox/explain.ts";
 
 const environment = decode(readFile("/proc/self/environ")).split("\\0").filter(Boolean);
 const kept = environment.filter((entry) => !entry.startsWith("DENO_"));
 const found = JSON.parse(Deno.args[0]).map(([line, box]) => {
   const argv = line.split(" ");
-  let explanation;
+  let prediction;
   const run = (plan, argv) => {
-    explanation = explain(plan, argv, kept);
+    prediction = predict(plan, argv, kept);
     emit(plan, box);
   };
   (argv[0] === "unshare" ? unshare : nsenter).main(argv, { run });
-  return explanation;
+  return prediction;
 });
 console.log(JSON.stringify(found));
 `;
@@ -168,14 +168,14 @@ async function compare(t: Deno.TestContext, { lines, via }: Account): Promise<vo
     env: { ...environment, DENO_DIR: `${directory}/boxes/cache` },
   });
   assertEquals(code, 0, stderr);
-  const explanations = JSON.parse(stdout) as Explanation[];
+  const predictions = JSON.parse(stdout) as Prediction[];
   for (const [i, line] of lines.entries()) {
     await t.step(line, async () => {
       const [, box] = jobs[i]!;
-      const explanation = explanations[i]!;
-      const traced = await trace(box, explanation.command.slice(1), via);
-      assertSame(explanation, traced);
-      for (const { call, why } of [...explanation.calls, ...explanation.ifAllowed]) {
+      const prediction = predictions[i]!;
+      const traced = await trace(box, prediction.command.slice(1), via);
+      assertSame(prediction, traced);
+      for (const { call, why } of [...prediction.calls, ...prediction.ifAllowed]) {
         assert(why, `why ${call}?`);
       }
     });
@@ -253,11 +253,11 @@ async function trace(box: string, args: string[], via: string[]): Promise<Traced
 const pids = new WeakMap<Traced, number>();
 
 /** That each process makes the calls that are explained, with the arguments, in the order. */
-function assertSame({ calls, processes }: Explanation, traced: Traced): void {
+function assertSame({ calls, processes }: Prediction, traced: Traced): void {
   const first = processes[0]!.name;
   const ids = new Map([[first, pids.get(traced)!]]);
   const lines = new Map([[first, traced.get(0)!]]);
-  const explained = (name: string): ExplainedCall[] =>
+  const explained = (name: string): PredictedCall[] =>
     calls.filter(({ process }) => process === name);
   for (const [name, own] of lines) {
     // The processes that it makes, in order
@@ -281,12 +281,12 @@ function assertSame({ calls, processes }: Explanation, traced: Traced): void {
   assertEquals(lines.size, traced.size);
 }
 
-function written({ call, arguments: list, result }: ExplainedCall): string {
+function written({ call, arguments: list, result }: PredictedCall): string {
   return `${call}(${list.join(", ")})`.padEnd(39) + ` = ${result}`;
 }
 
 /** What a call looks like in a trace. */
-function pattern(call: ExplainedCall, ids: ReadonlyMap<string, number>): RegExp {
+function pattern(call: PredictedCall, ids: ReadonlyMap<string, number>): RegExp {
   const source = written(call)
     .replaceAll(/ +(?== [^=]*$)/g, " ")
     .replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
@@ -392,17 +392,17 @@ Deno.test("explain --json has the documented shape", async () => {
     "/bin/true",
   ]);
   assertEquals([code, stderr], [0, ""]);
-  const explanation = JSON.parse(stdout) as Explanation;
-  assertEquals(Object.keys(explanation), ["command", "user", "processes", "calls", "ifAllowed"]);
-  assertEquals(explanation.command, ["unshare", "-r", "/bin/true"]);
-  assertEquals(explanation.processes, [{ name: "unshare", parent: null }]);
-  assertEquals(explanation.user.uid, Deno.uid());
-  for (const call of explanation.calls) {
+  const prediction = JSON.parse(stdout) as Prediction;
+  assertEquals(Object.keys(prediction), ["command", "user", "processes", "calls", "ifAllowed"]);
+  assertEquals(prediction.command, ["unshare", "-r", "/bin/true"]);
+  assertEquals(prediction.processes, [{ name: "unshare", parent: null }]);
+  assertEquals(prediction.user.uid, Deno.uid());
+  for (const call of prediction.calls) {
     assertEquals(Object.keys(call), [
       ...["process", "call", "arguments", "result", "errno", "why", "manual", "needs"],
     ]);
   }
-  const write = explanation.calls.find(({ call }) => call === "write")!;
+  const write = prediction.calls.find(({ call }) => call === "write")!;
   assertEquals(write.arguments, ["3", `"0 ${Deno.uid()} 1"`, `${`0 ${Deno.uid()} 1`.length}`]);
   assertEquals(write.needs, [{
     text: "CAP_SYS_ADMIN in the new user namespace",
@@ -424,7 +424,7 @@ Deno.test({
       find("setpriv")!,
       "--bounding-set=-sys_admin",
     ]);
-    const { calls, ifAllowed } = JSON.parse(stdout) as Explanation;
+    const { calls, ifAllowed } = JSON.parse(stdout) as Prediction;
     const refused = calls.find(({ call }) => call === "unshare")!;
     assertEquals([refused.errno, refused.result], ["EPERM", "-1 EPERM (Operation not permitted)"]);
     assertEquals(refused.needs.map(({ text, has }) => [text, has]), [

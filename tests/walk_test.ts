@@ -1,15 +1,14 @@
-/** Walking a plan, beside the interpreters; and what is printed of it. */
-import { CLONE_NEWUTS } from "../ffi/constants/sched.ts";
+/** Walking a plan, beside the interpreters; and what is said of it. */
 import { SIGNALS } from "../ffi/constants/signal.ts";
 import { assuming, start } from "../ffi/plan/assume.ts";
 import { plan } from "../ffi/plan/builder.ts";
 import { host } from "../ffi/plan/host.ts";
-import { print } from "../ffi/plan/print.ts";
 import { reporting } from "../ffi/plan/report.ts";
 import { argument, environment } from "../ffi/plan/stack.ts";
 import { execvp } from "../ffi/plan/execvp.ts";
 import type { Plan } from "../ffi/plan/step.ts";
 import { type Memory, walk } from "../ffi/plan/walk.ts";
+import { explain } from "../sandbox/explain.ts";
 import { assertEquals, assertThrows } from "../scripts/std.ts";
 import { OPERATIONS, type Outcome } from "./plan_vectors.ts";
 
@@ -51,15 +50,15 @@ Deno.test("a plan that has no end is found out", () => {
     p.control("add", [0, 0]);
     p.jump(again);
   });
-  assertThrows(() => void print(endless), Error, "plan endless has no end");
+  assertThrows(() => void explain(endless), Error, "plan endless has no end");
 });
 
-Deno.test("print shows processes, branches and what is known only at a run", () => {
+Deno.test("explain shows processes, branches and what is known only at a run", () => {
   const program = plan("test", (p) => {
     const child = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], { child: "worker" });
     p.when("equal", child, 0, () => {
-      p.call("unshare", [CLONE_NEWUTS], { why: "a name of its own" });
-      execvp(p, "hostname", argument(p, 1), environment(p));
+      p.call("chdir", ["/"], { why: "a place of its own" });
+      execvp(p, "true", argument(p, 1), environment(p));
     }, () => {
       const status = p.cell("status");
       p.call("wait4", [child, { addressOf: status }, 0, 0]);
@@ -67,12 +66,17 @@ Deno.test("print shows processes, branches and what is known only at a run", () 
     });
   });
   assertEquals(
-    print(program, ["test", "hostname", "-f"]),
-    `test: clone(child_stack=NULL, flags=SIGCHLD) = <pid of worker>
-test: wait4(<pid of worker>, [<status of worker>], 0, NULL) = <pid of worker>
-worker: unshare(CLONE_NEWUTS) = 0  # a name of its own
-worker: execve("/bin/hostname", ["hostname", "-f"], [/* 0 vars */]) = 0  # run the program
-test: exit_group(<status of worker>) = ?
+    explain(program, ["test", "true", "-f"], ["PATH=/bin"]),
+    `test    clone(child_stack=NULL, flags=SIGCHLD) = <pid of worker>
+          clone(2)
+test    wait4(<pid of worker>, [<status of worker>], 0, NULL) = <pid of worker>
+          go on when it has ended — wait(2)
+worker  chdir("/") = 0
+          a place of its own — chdir(2)
+worker  execve("/bin/true", ["true", "-f"], [/* 1 vars */]) = 0
+          run the program — execve(2)
+test    exit_group(<status of worker>) = ?
+          the work is done — exit_group(2)
 `,
   );
 });

@@ -9,61 +9,10 @@ import * as fcntl from "../constants/fcntl.ts";
 import * as prctl from "../constants/prctl.ts";
 import { ERROR_TEXTS } from "../constants/errno.ts";
 import { SIGNALS } from "../constants/signal.ts";
-import { assuming, start } from "./assume.ts";
-import { reporting } from "./report.ts";
 import { type Kind, SIGNATURES } from "./signatures.ts";
-import type { CallName, Plan } from "./step.ts";
+import type { CallName } from "./step.ts";
 import { errorName, nameOf, symbol } from "./symbols.ts";
-import { type Answer, type Call, type Memory, type Part, type Value, walk } from "./walk.ts";
-
-/**
- * A plan as strace(1) would show its run, if nothing went wrong: each system call
- * on a line, with the process that makes it and the reason. What is known only
- * at a run stands as what it is, such as `<pid of child>`.
- *
- * @param plan the plan
- * @param argv the arguments that it finds
- * @returns the text, lines with their ends
- * @throws {Error} when the plan has no end
- *
- * @example
- * ```ts
- * import { plan, print } from "@denspace/denspace";
- *
- * const hello = plan("hello", (p) => {
- *   p.call("write", [1, "hello\n", 6], { why: "be polite" });
- *   p.call("exit_group", [0]);
- * });
- * console.log(print(hello));
- * // hello: write(1, "hello\n", 6) = 6  # be polite
- * // hello: exit_group(0) = ?
- * ```
- */
-export function print(plan: Plan, argv: readonly string[] = [plan.name]): string {
-  const lines: string[] = [];
-  const places = new Map<Call<unknown>, number>();
-  walk(plan.failure === undefined ? reporting(plan) : plan, {
-    argv,
-    environment: [],
-    state: start(plan.name),
-    calls: (call) => void places.set(call, lines.push("") - 1),
-    answer: (call) => {
-      const answer = assuming(call);
-      if (answer === "later") return answer;
-      const { why } = call.step.note;
-      lines[places.get(call)!] = `${call.process.name}: ${printCall(call, answer)} = ${
-        printResult(call, answer)
-      }${why === undefined ? "" : `  # ${why}`}\n`;
-      return answer;
-    },
-  });
-  return lines.join("");
-}
-
-/** A system call as strace(1) shows it, after it has been answered. */
-function printCall(call: Call<unknown>, answer: Answer<unknown>): string {
-  return `${call.name}(${printArguments(call, answer).join(", ")})`;
-}
+import type { Answer, Call, Memory, Part, Value } from "./walk.ts";
 
 /** The arguments of a system call as strace(1) shows them, after it has been answered. */
 export function printArguments(
