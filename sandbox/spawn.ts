@@ -9,7 +9,7 @@ import { ESRCH } from "../ffi/constants/errno.ts";
 import { SyscallError } from "../ffi/errno.ts";
 import { pidfdSendSignal } from "../ffi/pidfd.ts";
 import { type Builder, plan as build } from "../ffi/plan/builder.ts";
-import { start, type Started, startSync } from "../ffi/plan/spawn.ts";
+import { start, type Started, type StartOptions, startSync } from "../ffi/plan/spawn.ts";
 import type { Plan } from "../ffi/plan/step.ts";
 import { close, getpid } from "../ffi/unistd.ts";
 import type { WaitResult } from "../ffi/wait.ts";
@@ -137,17 +137,8 @@ export interface Process extends AsyncDisposable {
  * ```
  */
 export function spawn(options: SpawnOptions): Process {
-  const { stdin, stdout, stderr, signal } = checkStdio(options, ["inherit", "inherit"]);
-  const checked = check(options);
-  const outside = holdOutside(checked);
-  const started = orRemoved(outside, () =>
-    start(planned(checked), {
-      stdin,
-      stdout,
-      stderr,
-      argv: [checked.command],
-      inherited: Object.values(checked.descriptors),
-    }));
+  const { signal, ...streams } = checkStdio(options, ["inherit", "inherit"]);
+  const [started, outside] = run(options, streams, start);
   return new StartedProcess(started, signal, outside);
 }
 
@@ -176,28 +167,29 @@ export function spawn(options: SpawnOptions): Process {
  * ```
  */
 export function spawnSync(options: SpawnOptions): ProcessOutput {
-  const { stdin, stdout, stderr, signal } = checkStdio(options, ["null", "piped"]);
+  const { signal, ...streams } = checkStdio(options, ["null", "piped"]);
   if (signal) throw new TypeError("signal is not for spawnSync, during which nothing can abort");
-  if (stdin === "piped") throw new TypeError("stdin can't be piped: nobody could write to it");
-  const checked = check(options);
-  const outside = holdOutside(checked);
-  const { output, result } = orRemoved(outside, () =>
-    startSync(planned(checked), {
-      stdin,
-      stdout,
-      stderr,
-      argv: [checked.command],
-      inherited: Object.values(checked.descriptors),
-    }));
+  if (streams.stdin === "piped") {
+    throw new TypeError("stdin can't be piped: nobody could write to it");
+  }
+  const [{ output, result }, outside] = run(options, streams, startSync);
   const usage = removed(outside);
   if (!result && !usage) return output;
   return withStatus(output, result ? statusOf(result) : output, usage);
 }
 
-/** Starts something; if that fails, nothing is left outside. */
-function orRemoved<T>(outside: Outside | undefined, start: () => T): T {
+/** Starts a program, beside what it has outside; if that fails, nothing is left there. */
+function run<T>(
+  options: SpawnOptions,
+  streams: Pick<StartOptions, "stdin" | "stdout" | "stderr">,
+  start: (program: Plan, options: StartOptions) => T,
+): [started: T, outside: Outside | undefined] {
+  const checked = check(options);
+  const outside = holdOutside(checked);
   try {
-    return start();
+    const inherited = Object.values(checked.descriptors);
+    const started = start(planned(checked), { ...streams, argv: [checked.command], inherited });
+    return [started, outside];
   } catch (error) {
     outside?.remove();
     throw error;
