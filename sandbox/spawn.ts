@@ -210,10 +210,8 @@ let last: { readonly key: string; readonly plan: Plan } | undefined;
 function planned(checked: Checked): Plan {
   // With further variables it has the others, as they are now, in it.
   if (checked.env.size > 0) return programPlan(checked, getpid());
-  // What it has outside has names of its own each time.
-  const { id, ...rest } = checked;
   const key = JSON.stringify(
-    { ...rest, ...((rest.cgroup || rest.veth) && { id }) },
+    checked,
     (_, value) =>
       value instanceof Set || value instanceof Map
         ? [...value]

@@ -20,7 +20,7 @@ import { decode } from "../bytes.ts";
 import { EACCES, EINTR } from "../constants/errno.ts";
 import { AT_FDCWD, FD_CLOEXEC, O_CLOEXEC, O_WRONLY } from "../constants/fcntl.ts";
 import { P_PID, WEXITED, WNOWAIT } from "../constants/wait.ts";
-import { ownEnvironment } from "../environ.ts";
+import { environment, ownEnvironment } from "../environ.ts";
 import { SyscallError } from "../errno.ts";
 import { F_GETFD, F_SETFD, fcntl } from "../fcntl.ts";
 import { pidfdOpen } from "../pidfd.ts";
@@ -284,11 +284,12 @@ const images = new WeakMap<Plan, { readonly key: string; readonly image: Image }
 
 /** The executable of a plan; it is made once for one that is started again and again. */
 function imageOf(program: Plan, reader: number, argv: readonly string[]): Image {
-  const variables = ownEnvironment();
-  const key = [reader, argv.length, ...argv, ...variables].join("\0");
+  // The C library never changes the text of a variable: another one has another address.
+  const key = [reader, argv.length, ...argv, environment()].join("\0");
   const known = images.get(program);
   if (known?.key === key) return known.image;
-  const whole = reporting(program, reader, [argv.length, ...argv, 0, ...variables, 0]);
+  const stack = [argv.length, ...argv, 0, ...ownEnvironment(), 0];
+  const whole = reporting(program, reader, stack);
   const image = { plan: whole, ...executable(whole, host(), endsInText) };
   images.set(program, { key, image });
   return image;

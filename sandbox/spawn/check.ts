@@ -96,7 +96,7 @@ export interface Checked {
   /** The number of the signal. */
   readonly dieWithParent: number | undefined;
   readonly descriptors: Descriptors;
-  /** A name that no other program has. */
+  /** A name that no other program has; none if nothing is named by it. */
   readonly id: string;
   readonly cgroup: Cgroup | undefined;
   readonly veth: Veth | undefined;
@@ -266,7 +266,7 @@ export function check(options: ProgramOptions): Checked {
 function outside(
   { resources, cgroupsPath, network }: ProgramOptions,
 ): Pick<Checked, "id" | "cgroup" | "veth"> {
-  const id = newId();
+  const id = resources || network ? newId() : "";
   const path = optionalText("cgroupsPath", cgroupsPath) ?? `denspace-${id}`;
   return {
     id,
