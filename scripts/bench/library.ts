@@ -21,8 +21,10 @@ import {
   type ProgramOptions,
   spawn,
 } from "../../mod.ts";
-import { type Contestant, exists, type Group, mapRoot } from "./contestant.ts";
+import type { Config } from "../../sandbox/container/oci.ts";
+import { type Contestant, type Group, mapRoot, tried } from "./contestant.ts";
 import { median, rest } from "./measure.ts";
+import { bundleRun, lessHiding, type Runtime } from "./runtimes.ts";
 
 const TRUE = "/bin/true";
 const FLAGS = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
@@ -50,12 +52,14 @@ export function libraryGroups(
 ): Group[] {
   /** A command as a script starts it, asynchronously, with what it prints. */
   const command = (name: string, argv: readonly string[]): Contestant => {
+    const contestant = tried(name, argv);
+    if (!contestant.run) return contestant;
     const [file, ...args] = argv;
     const run = async (): Promise<void> => {
       const { code, stderr } = await new Deno.Command(file!, { args, stdin: "null" }).output();
       if (code !== 0) throw new Error(`${name}: ${new TextDecoder().decode(stderr)}`);
     };
-    return { name, run: exists(file!) ? run : undefined };
+    return { name, run };
   };
   const unshare = command("Deno.Command: unshare", [
     "/usr/bin/unshare",
@@ -68,14 +72,15 @@ export function libraryGroups(
     TRUE,
   ]);
   const python = command("python3 os.unshare", ["/usr/bin/python3", "-c", pythonScript()]);
-  const [crun, runc] = ["crun", "runc"].map((name) => runtime(name, directory, command));
+  const runtime = (name: Runtime): Contestant =>
+    command(`${name} run`, bundleRun(name, directory, (proposed) => sameIn(directory, proposed)));
   const [own, ofOptions] = [handMade(), plan(OPTIONS)];
   const byHand = { name: "clone()", run: () => cloned(own, FLAGS) };
   const byOptions = { name: "clone(plan(options))", run: () => cloned(ofOptions, 0) };
   const spawned = { name: "spawn().output()", run: spawns };
-  const inC = {
+  const inC: Contestant = {
     name: "a static C program, in a loop",
-    run: loop ? () => loopInC(loop) : undefined,
+    ...(loop ? { run: () => loopInC(loop) } : { missing: "no C compiler" }),
   };
   return [
     {
@@ -86,8 +91,8 @@ export function libraryGroups(
         [byOptions, 0.7],
         [spawned, 1],
         [python],
-        [crun!],
-        [runc!],
+        [lessHiding(runtime("crun"))],
+        [runtime("runc")],
       ],
     },
     { title: "from a script, and bubblewrap", rows: [[bwrap], [byHand, 0.6], [byOptions, 0.6]] },
@@ -148,32 +153,19 @@ if pid == 0:
 os.waitpid(pid, 0)`;
 }
 
-/** A container runtime that runs the same in a bundle whose root is this one. */
-function runtime(
-  name: string,
-  directory: string,
-  command: (name: string, argv: readonly string[]) => Contestant,
-): Contestant {
-  const file = ["/usr/bin", "/usr/sbin"].map((path) => `${path}/${name}`).find(exists);
-  if (!file) return { name, run: undefined };
-  const bundle = `${directory}/${name}`;
-  Deno.mkdirSync(`${bundle}/rootfs/bin`, { recursive: true });
-  Deno.mkdirSync(`${bundle}/state`);
-  Deno.copyFileSync("/bin/busybox", `${bundle}/rootfs/bin/true`);
-  Deno.mkdirSync(`${bundle}/rootfs/proc`);
-  const types = ["mount", "uts", "ipc", "network", "pid", "cgroup"];
-  Deno.writeTextFileSync(
-    `${bundle}/config.json`,
-    JSON.stringify({
-      ociVersion: "1.0.2",
-      process: { args: ["/bin/true"], cwd: "/", user: { uid: 0, gid: 0 }, env: ["PATH=/bin"] },
-      root: { path: "rootfs" },
-      mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
-      linux: { namespaces: types.map((type) => ({ type })) },
-    }),
-  );
-  const argv = [file, "--root", `${bundle}/state`, "run", "--bundle", bundle, `bench-${Deno.pid}`];
-  // Not each deals with cgroups of both versions at once.
-  const { success } = new Deno.Command(file, { args: argv.slice(1), stdin: "null" }).outputSync();
-  return success ? command(name, argv) : { name: `${name}, which fails here`, run: undefined };
+/** A container whose root has what the other ones see of this one. */
+function sameIn(directory: string, { ociVersion }: Config): Config {
+  const root = `${directory}/least`;
+  for (const name of ["bin", "proc", "dev", "sys"]) {
+    Deno.mkdirSync(`${root}/${name}`, { recursive: true });
+  }
+  Deno.copyFileSync("/bin/busybox", `${root}${TRUE}`);
+  const types = ["mount", "uts", "ipc", "network", "pid", "cgroup"] as const;
+  return {
+    ociVersion,
+    process: { args: [TRUE], cwd: "/", user: { uid: 0, gid: 0 }, env: ["PATH=/bin"] },
+    root: { path: root },
+    mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
+    linux: { namespaces: types.map((type) => ({ type })) },
+  };
 }

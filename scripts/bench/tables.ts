@@ -6,7 +6,7 @@
 import type { Contestant, Group } from "./contestant.ts";
 import { countCalls } from "./measure.ts";
 import { plot } from "./plot.ts";
-import { memory, type Waiter } from "./waiter.ts";
+import type { Memory } from "./waiter.ts";
 
 /** A line of a table. */
 export type Row = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -17,14 +17,20 @@ export function timesOf(
   times: ReadonlyMap<Contestant, readonly number[]>,
   directory: string,
 ): Row[] {
-  const median = (contestant: Contestant | undefined): number | undefined => {
-    const list = contestant ? times.get(contestant)! : [0];
+  const middle = (contestant: Contestant): number | undefined => {
+    const list = times.get(contestant)!;
     return list[list.length >> 1];
   };
+  const taken = ({ less }: Contestant): number => (less && middle(less)) ?? 0;
+  const median = (contestant: Contestant): number | undefined => {
+    const whole = middle(contestant);
+    return whole && whole - taken(contestant);
+  };
   const reference = median(rows[0]![0]);
-  return rows.map(([contestant, target, less]) => {
-    const [whole, start] = [median(contestant), median(less)!];
-    const [ms, min] = [whole && whole - start, times.get(contestant)!.map((ms) => ms - start)[0]];
+  return rows.map(([contestant, target]) => {
+    const ms = median(contestant);
+    const least = times.get(contestant)![0];
+    const min = least && least - taken(contestant);
     const ratio = ms && reference && ms / reference;
     return {
       command: contestant.name,
@@ -34,28 +40,39 @@ export function timesOf(
       target,
       ok: isOk(ratio, target),
       ...(calls && { "system calls": countCalls(contestant, directory) }),
+      missing: contestant.missing,
     };
   });
 }
 
-/** What a process has in memory, as a line. */
-export function memoryOf(name: string, waiter: Waiter | undefined, target?: number): Row {
-  const rss = waiter && memory(waiter, "Rss");
-  const pss = waiter && memory(waiter, "Pss");
-  return { process: name, "Rss KiB": rss, "Pss KiB": pss, target, ok: isOk(rss, target) };
+/** What is in memory, as a line. */
+export function memoryRow(
+  name: string,
+  memory: Memory | undefined,
+  target?: number,
+): Row {
+  const { rss, pss } = memory ?? {};
+  return {
+    command: name,
+    "Rss KiB": rss,
+    "Pss KiB": pss,
+    target,
+    ok: isOk(rss, target),
+    missing: memory ? undefined : "not here",
+  };
 }
 
 function isOk(value: number | undefined, target: number | undefined): boolean | undefined {
   return value === undefined || target === undefined ? undefined : value <= target;
 }
 
-/** Prints rows, numbers to the right. */
+/** Prints rows, numbers to the right. What is missing stands in place of the first number. */
 export function table(title: string, rows: readonly Row[]): void {
-  const names = Object.keys(rows[0]!);
+  const names = Object.keys(rows[0]!).filter((name) => name !== "missing");
   const cells = rows.map((row) =>
     names.map((name, i) => {
       const value = row[name];
-      if (value === undefined) return i === 1 ? "not installed" : "";
+      if (value === undefined) return i === 1 ? `${row.missing ?? ""}` : "";
       if (typeof value === "boolean") return value ? "ok" : "over";
       return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : `${value}`;
     })

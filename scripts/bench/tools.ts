@@ -108,9 +108,11 @@ export function toolGroups(
       rows: [
         [command("lsns of util-linux", [...crowd, "/usr/bin/lsns"])],
         [
-          command("lsns, bundled, less Deno's start", [...crowd, ...bundled, "lsns"]),
+          {
+            ...command("lsns, bundled, less Deno's start", [...crowd, ...bundled, "lsns"]),
+            less: command("deno run empty.js", [...crowd, ...DENO, empty]),
+          },
           1,
-          command("deno run empty.js", [...crowd, ...DENO, empty]),
         ],
       ],
     },

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { exists, read } from "./contestant.ts";
+import { exists, patiently, read } from "./contestant.ts";
 
-/** Milliseconds after which a waiter has failed to start. */
-const PATIENCE = 10_000;
 /** How many processes lsns looks at. */
 export const CROWD: number = 2000;
 
@@ -36,12 +34,10 @@ export async function startWaiter(
     stdout: "null",
   }).spawn();
   const { pid } = child;
-  const deadline = performance.now() + PATIENCE;
-  while (read(`/proc/${childOf(pid)}/comm`) !== "sleep\n") {
-    if (performance.now() > deadline) throw new Error(`${argv.join(" ")} does not start`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  const program = childOf(pid);
+  const program = await patiently(`${argv.join(" ")} does not start`, () => {
+    const program = childOf(pid);
+    return read(`/proc/${program}/comm`) === "sleep\n" ? program : undefined;
+  });
   const stop = async (): Promise<void> => {
     Deno.kill(program, "SIGKILL");
     await child.status;
@@ -79,8 +75,68 @@ export function copyExecutable({ pid }: Waiter, path: string): string {
   return path;
 }
 
-/** A value of smaps_rollup in KiB, see proc_pid_smaps(5). */
-export function memory({ pid }: Waiter, name: string): number {
-  const [, kib] = new RegExp(`^${name}: +(\\d+) kB`, "m").exec(read(`/proc/${pid}/smaps_rollup`)!)!;
-  return Number(kib);
+/** What a command has in memory beside its program, in KiB. */
+export interface Memory {
+  /** All of it, in each process. */
+  readonly rss: number;
+  /** What is shared is shared out among those who do. */
+  readonly pss: number;
+}
+
+/** What a waiter has in memory. */
+export function memoryOf({ pid }: Waiter): Memory {
+  return memory([pid]);
+}
+
+/** How many programs of containers have waited. */
+let waited = 0;
+
+/**
+ * What stays in memory beside the program of a container: its ancestors, as far as
+ * they have not been there before, and whatever else the command has started.
+ *
+ * @param argvOf the command that runs a program in a container
+ */
+export async function memoryBeside(
+  argvOf: (program: readonly string[]) => readonly string[],
+): Promise<Memory> {
+  const program = ["/bin/sleep", `300.${++waited}`];
+  const [file, ...args] = argvOf(program);
+  const child = new Deno.Command(file!, { args, stdin: "null", stdout: "null" }).spawn();
+  const sleeper = await patiently(
+    `${file} ${args.join(" ")}`,
+    () => processes().find((pid) => read(`/proc/${pid}/cmdline`) === `${program.join("\0")}\0`),
+  );
+  const all = processes();
+  const lines = new Map(all.map((pid) => [pid, lineOf(pid)]));
+  const ours = lineOf(Deno.pid);
+  const beside = all.filter((pid) =>
+    pid !== sleeper && !ours.includes(pid) &&
+    (lines.get(sleeper)!.includes(pid) || lines.get(pid)!.includes(child.pid))
+  );
+  const used = memory(beside);
+  Deno.kill(sleeper, "SIGKILL");
+  await child.status;
+  return used;
+}
+
+/** The processes that there are. */
+function processes(): number[] {
+  return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter(Number.isInteger);
+}
+
+/** A process, its parent, and so on. */
+function lineOf(pid: number): number[] {
+  const [, parent] = /^PPid:\t(\d+)$/m.exec(read(`/proc/${pid}/status`) ?? "") ?? [];
+  return [pid, ...(parent === undefined || parent === "0" ? [] : lineOf(Number(parent)))];
+}
+
+/** Values of smaps_rollup of processes, see proc_pid_smaps(5), together. */
+function memory(pids: readonly number[]): Memory {
+  const sum = (name: string): number =>
+    pids.reduce((sum, pid) => {
+      const pattern = new RegExp(`^${name}: +(\\d+) kB`, "m");
+      return sum + Number(pattern.exec(read(`/proc/${pid}/smaps_rollup`) ?? "")?.[1] ?? 0);
+    }, 0);
+  return { rss: sum("Rss"), pss: sum("Pss") };
 }

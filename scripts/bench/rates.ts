@@ -1,0 +1,136 @@
+/**
+ * Whether rates are kept: what a container of ours gets of a disk and of a network
+ * when it takes all that it can, beside what it was granted.
+ *
+ * @module
+ */
+import { succeed } from "./contestant.ts";
+import type { Disk } from "./disk.ts";
+import { median } from "./measure.ts";
+import type { Row } from "./tables.ts";
+
+/** Where rates are measured. */
+export interface Setting {
+  /** Where what is read and written lies. */
+  readonly directory: string;
+  /** The root of the containers. */
+  readonly root: string;
+  /** What is in front of a command of ours. */
+  readonly bundled: readonly string[];
+  /** The disk of the directory. */
+  readonly disk: Disk | undefined;
+  /** Whether there can be interfaces. */
+  readonly network: boolean;
+}
+
+/** What is granted, in bytes a second: little, so that a second is soon over. */
+const [OF_DISK, OF_NETWORK] = [8 * 2 ** 20, 50e6 / 8];
+/** How long it is taken, in seconds. */
+const SECONDS = 2;
+const TIMES = 3;
+
+/** The rates, as lines of a table. */
+export async function keptRates(setting: Setting): Promise<Row[]> {
+  const { disk, network } = setting;
+  const rates: [name: string, granted: number, take: false | (() => number | Promise<number>)][] = [
+    ["--io-max wbps", OF_DISK, disk !== undefined && (() => ofDisk(setting, disk, "wbps"))],
+    ["--io-max rbps", OF_DISK, disk !== undefined && (() => ofDisk(setting, disk, "rbps"))],
+    ["--net-rate, out", OF_NETWORK, network && (() => ofNetwork(setting, "out"))],
+    ["--net-rate, in", OF_NETWORK, network && (() => ofNetwork(setting, "in"))],
+  ];
+  const rows: Row[] = [];
+  for (const [rate, granted, take] of rates) {
+    const taken: number[] = [];
+    for (let i = 0; take && i < TIMES; i++) taken.push(await take());
+    const kept = take ? median(taken) : undefined;
+    const ratio = kept && kept / granted;
+    rows.push({
+      rate,
+      "kept MB/s": kept && kept / 1e6,
+      "granted MB/s": granted / 1e6,
+      ratio,
+      // Of a network the headers of packets, some 5 %, are granted, too.
+      ok: ratio && ratio > 0.9 && ratio < 1.02,
+      missing: take ? undefined : "not here",
+    });
+  }
+  return rows;
+}
+
+/** The bytes a second that dd(1) reads from a file, or writes to it, past the page cache. */
+function ofDisk(
+  { directory, root, bundled }: Setting,
+  { path }: Disk,
+  key: "rbps" | "wbps",
+): number {
+  const [size, block] = [SECONDS * OF_DISK, 2 ** 20];
+  const file = `${directory}/rate`;
+  const dd = (input: string, output: string): string =>
+    `dd if=${input} of=${output} bs=${block} count=${size / block}`;
+  if (key === "rbps") {
+    succeed("/bin/busybox", "sh", "-c", `${dd("/dev/zero", file)} conv=fsync`);
+  }
+  const program = key === "rbps"
+    ? `${dd("/data/rate", "/dev/null")} iflag=direct`
+    : `${dd("/dev/zero", "/data/rate")} oflag=direct`;
+  const now = (name: string): string => `read ${name} idle </proc/uptime`;
+  const said = succeed(
+    ...bundled as [string],
+    ...["run", "--rootfs", root, "-v", `${directory}:/data`],
+    ...["--io-max", `${path}:${key}=${OF_DISK}`, "--"],
+    ...["sh", "-c", `${now("start")}; ${program}; ${now("end")}; echo $start $end >&2`],
+  );
+  Deno.removeSync(file);
+  const [start, end] = said.trim().split("\n").at(-1)!.split(" ").map(Number);
+  return size / (end! - start!);
+}
+
+/** The bytes a second that come out of a container by its interface, or get into it. */
+async function ofNetwork(
+  { root, bundled }: Setting,
+  direction: "in" | "out",
+): Promise<number> {
+  const size = SECONDS * OF_NETWORK;
+  const [outside, inside, port] = ["10.213.0.1", "10.213.0.2/30", 7001];
+  using listener = Deno.listen({ hostname: "0.0.0.0", port });
+  const connect = `nc ${outside} ${port}`;
+  const script = direction === "out"
+    ? `head -c ${size} /dev/zero | ${connect}`
+    : `${connect} | wc -c`;
+  const [file, ...args] = [
+    ...[...bundled, "run", "--rootfs", root, "--net", "veth", "--ip", inside],
+    ...["--gateway", outside, "--net-rate", `${8 * OF_NETWORK}bit`, "--", "sh", "-c", script],
+  ];
+  const child = new Deno.Command(file!, { args, stdin: "null", stdout: "piped" }).spawn();
+  const said = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const connection = await listener.accept();
+  const start = performance.now();
+  const received = direction === "out"
+    ? await drain(connection)
+    : (await send(connection, size), Number((await said.read()).value));
+  const seconds = (performance.now() - start) / 1000;
+  connection.close();
+  await said.cancel();
+  await child.status;
+  if (received !== size) throw new Error(`${received} bytes of ${size} came ${direction}`);
+  return size / seconds;
+}
+
+/** Sends so many bytes, and then the end. */
+async function send(connection: Deno.TcpConn, size: number): Promise<void> {
+  const buffer = new Uint8Array(2 ** 16);
+  for (let left = size; left > 0;) {
+    left -= await connection.write(buffer.subarray(0, Math.min(left, buffer.length)));
+  }
+  await connection.closeWrite();
+}
+
+/** Reads until nothing more comes; how many bytes there were. */
+async function drain(connection: Deno.Conn): Promise<number> {
+  const buffer = new Uint8Array(2 ** 16);
+  for (let sum = 0;;) {
+    const count = await connection.read(buffer);
+    if (count === null) return sum;
+    sum += count;
+  }
+}
