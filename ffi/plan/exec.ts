@@ -75,8 +75,8 @@ function undoDeno(): void {
 let callersLimit: bigint | undefined;
 
 /** The soft limit of open files that this process was started with. */
-export function softLimitOfCaller({ hard }: Limit = prlimit(0, RLIMIT_NOFILE)): bigint {
-  return callersLimit ??= softLimitOfAncestor(hard);
+export function softLimitOfCaller(own?: Limit): bigint {
+  return callersLimit ??= softLimitOfAncestor((own ?? prlimit(0, RLIMIT_NOFILE)).hard);
 }
 
 /**
