@@ -1,6 +1,6 @@
 /**
- * The entry for who is in a hurry: of the commands it has those that util-linux
- * has, too, and leaves all others to the entry that has all.
+ * The entry for who is in a hurry: it has `unshare` and `nsenter`, and leaves all
+ * other commands to the entry that has all.
  *
  * Deno reads every file that an `import()` leads to before anything runs, as long
  * as it can tell where it leads, and where it can't it wants a permission. The

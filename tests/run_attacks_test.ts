@@ -189,6 +189,19 @@ test("the terminal of who starts it is not typed into", async (account) => {
   assertEquals(stdout, "1 1 1 "); // EPERM
 });
 
+test("a service of the machine is not reached by its socket in a copy of the machine", async (account) => {
+  using directory = scratch();
+  using _listener = Deno.listen({ transport: "unix", path: `${directory.path}/socket` });
+  Deno.chmodSync(directory.path, 0o777);
+  Deno.chmodSync(`${directory.path}/socket`, 0o777);
+  const client = `use IO::Socket::UNIX; print IO::Socket::UNIX->new("socket") ? "connected" : $!`;
+  const connect = ["perl", "-e", client];
+  const outside = new Deno.Command(connect[0]!, { args: connect.slice(1), cwd: directory.path });
+  assertEquals(new TextDecoder().decode(outside.outputSync().stdout), "connected");
+  const { stdout } = await run(["--", ...connect], { as: account, cwd: directory.path });
+  assertEquals(stdout, "Connection refused");
+});
+
 test("no program gains rights: no_new_privs is set", async (account) => {
   using it = prepare(account);
   const { stdout } = await it.run([], "grep NoNewPrivs /proc/self/status");
