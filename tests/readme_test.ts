@@ -25,16 +25,17 @@ interface Block {
   commands: Typed[];
 }
 
-/** The ```console blocks of a text; a command starts with `$ `. */
-function blocks(text: string): Block[] {
+/** The blocks of a text in a language: in `console` a command starts with `$ `, in `sh` each line is one. */
+function blocks(text: string, language: "console" | "sh"): Block[] {
+  const prompt = language === "console" ? "$ " : "";
   const found: Block[] = [];
   let [headline, open]: [string, Block | undefined] = ["", undefined];
   for (const [i, line] of text.split("\n").entries()) {
     if (line.startsWith("#") && !open) headline = line.replace(/^#+ /, "");
-    else if (line === "```console") found.push(open = { headline, line: i + 1, commands: [] });
+    else if (line === "```" + language) found.push(open = { headline, line: i + 1, commands: [] });
     else if (line === "```") open = undefined;
-    else if (open && line.startsWith("$ ")) {
-      open.commands.push({ command: line.slice(2), output: "" });
+    else if (open && line.startsWith(prompt)) {
+      open.commands.push({ command: line.slice(prompt.length), output: "" });
     } else if (open) open.commands.at(-1)!.output += line + "\n";
   }
   return found;
@@ -94,7 +95,7 @@ const missing = ["busybox", "hostname", "ip", "ipcmk", "ps"].filter((name) =>
 const NOT_TYPED = /^(npx|docker|sudo) /;
 
 const readme = await Deno.readTextFile(`${PROJECT}/README.md`);
-for (const block of blocks(readme)) {
+for (const block of blocks(readme, "console")) {
   const commands = block.commands.filter(({ command }) => !NOT_TYPED.test(command));
   if (commands.length === 0) continue;
   const needs = missing.length > 0 ? ` (needs ${missing.join(", ")})` : "";
@@ -112,5 +113,31 @@ for (const block of blocks(readme)) {
       if (waits) await check(1).catch(() => check(30));
       else await check(1);
     },
+  });
+}
+
+/** What is there for whoever types these; of containers only their configuration is asked for. */
+const SURROUNDINGS = [
+  "mkdir -p alpine src zsh .local/share/bash-completion/completions .config/fish/completions",
+  "fpath=('' zsh)",
+  `deno() { (cd '${PROJECT}' && '${Deno.execPath()}' "$@"); }`,
+  // A machine that has been told to pass packets on.
+  `router() { unshare -Urn sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward && "$@"' sh "$@"; }`,
+];
+
+for (const { headline, line, commands } of blocks(readme, "sh")) {
+  Deno.test(`README, line ${line}, ${headline}: the commands are right`, async () => {
+    const typed = [
+      ...SURROUNDINGS,
+      ...commands.map(({ command }) =>
+        command.replace(/^denspace run /, "$&--print-config >config ")
+          .replace(/.* --nat /, "router $&")
+          .replace(/ --io-max \S+/, "") // not everybody has that disk
+      ),
+    ].map((command) => ({ command: `${command}; echo $?`, output: "" }));
+    const printed = await type({ headline, line, commands: typed }, 1);
+    for (const [i, { command }] of typed.entries()) {
+      assertMatch(printed[i] ?? "", /^(root\n)?0\n$/, `$ ${command}`);
+    }
   });
 }
