@@ -25,6 +25,9 @@
  * {@linkcode emit} makes an executable of it, {@linkcode clone} starts it most
  * quickly, {@linkcode exec} becomes it.
  *
+ * **A container** is a plan, too: {@linkcode containerPlan} makes it, of a
+ * configuration as the OCI runtime specification has it.
+ *
  * **A namespace** is a value, from {@linkcode openNamespace} and
  * {@linkcode namespacesOf}. {@linkcode withNamespace} runs a function in it,
  * {@linkcode namespaceWorker} a thread. Then this is what sees it:
@@ -140,7 +143,29 @@ export type {
 } from "./sandbox/seccomp/profile.ts";
 export type { ArgumentTest, Comparison } from "./ffi/seccomp.ts";
 export type { Usage } from "./sandbox/cgroup/usage.ts";
-export type { Resources, ThrottleDevice, WeightDevice } from "./sandbox/container/oci.ts";
+export { type ContainerOptions, containerPlan } from "./sandbox/container.ts";
+export { ConfigError } from "./sandbox/container/supported.ts";
+export type {
+  Config as ContainerConfig,
+  Device as ContainerDevice,
+  Hook as ContainerHook,
+  Hooks as ContainerHooks,
+  IdMapping as ContainerIdMapping,
+  IntelRdt as ContainerIntelRdt,
+  Linux as ContainerLinux,
+  Mount as ContainerMount,
+  Namespace as ContainerNamespace,
+  NamespaceType as ContainerNamespaceType,
+  Process as ContainerProcess,
+  Resources,
+  Rlimit as ContainerRlimit,
+  Root as ContainerRoot,
+  Scheduler as ContainerScheduler,
+  ThrottleDevice,
+  TimeOffset as ContainerTimeOffset,
+  User as ContainerUser,
+  WeightDevice,
+} from "./sandbox/container/oci.ts";
 export {
   plan,
   type Process,
@@ -154,8 +179,10 @@ export type {
   Mount,
   NamespaceChoice,
   Network,
+  PlanOptions,
   ProgramOptions,
   SpawnOptions,
   Stdio,
+  StreamOptions,
   Text,
 } from "./sandbox/spawn/options.ts";

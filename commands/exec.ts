@@ -8,7 +8,7 @@ import type { Plan } from "../ffi/plan/step.ts";
 import { capabilitySets } from "../sandbox/container/defaults.ts";
 import { furtherProgram, type Running } from "../sandbox/container/further.ts";
 import type { Process } from "../sandbox/container/oci.ts";
-import { containerPlan } from "../sandbox/container/plan.ts";
+import { planContainer } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import type { IdRange } from "../sandbox/idranges.ts";
 import { capabilitiesOf } from "./capabilities.ts";
@@ -146,7 +146,7 @@ export function main(argv: readonly string[], { run = exec, reads }: Partial<Con
 function planOf(pid: number, want: Wanted, args: readonly string[], name: string): Plan {
   const { config, existing } = furtherProgram(pid, (container) => programOf(want, container, args));
   const filter = want.privileged ? undefined : existing.filter;
-  return containerPlan(supportedConfig(config), { name, existing: { ...existing, filter } });
+  return planContainer(supportedConfig(config), { name, existing: { ...existing, filter } });
 }
 
 /** The program: what the first one is, where nothing else is wanted. */

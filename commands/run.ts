@@ -9,7 +9,7 @@ import { readFile } from "../ffi/file.ts";
 import { exec } from "../ffi/plan/exec.ts";
 import { statx } from "../ffi/stat.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
-import { containerPlan } from "../sandbox/container/plan.ts";
+import { planContainer } from "../sandbox/container/plan.ts";
 import type { Config } from "../sandbox/container/oci.ts";
 import { ownCommand } from "./arguments.ts";
 import type { Context } from "./cli.ts";
@@ -53,7 +53,7 @@ export function main(argv: readonly string[], { run = exec, reads }: Partial<Con
   );
   if (wanted.show === "config") return print(format(config));
   const options = { name: argv[0]!, command: ownCommand() };
-  run(explained(() => containerPlan(config, options)), argv);
+  run(explained(() => planContainer(config, options)), argv);
 }
 
 /** A configuration in a file, or in a bundle, from which its relative paths start. */

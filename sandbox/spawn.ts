@@ -13,10 +13,10 @@ import { start, type Started, type StartOptions, startSync } from "../ffi/plan/s
 import type { Plan } from "../ffi/plan/step.ts";
 import { close, getpid } from "../ffi/unistd.ts";
 import type { WaitResult } from "../ffi/wait.ts";
-import { check, type Checked, checkStdio } from "./spawn/check.ts";
+import { check, checkArguments, type Checked, checkStdio, PLAN_KEYS } from "./spawn/check.ts";
 import type { Usage } from "./cgroup/usage.ts";
 import { holdOutside, type Outside } from "./spawn/outside.ts";
-import type { ProgramOptions, SpawnOptions } from "./spawn/options.ts";
+import type { PlanOptions, ProgramOptions, SpawnOptions, Stdio } from "./spawn/options.ts";
 import { programPlan } from "./spawn/plan.ts";
 
 /**
@@ -136,9 +136,32 @@ export interface Process extends AsyncDisposable {
  * console.log(success);
  * ```
  */
-export function spawn(options: SpawnOptions): Process {
-  const { signal, ...streams } = checkStdio(options, ["inherit", "inherit"]);
-  const [started, outside] = run(options, streams, start);
+export function spawn(options: SpawnOptions): Process;
+/**
+ * Starts a plan as a program of its own.
+ *
+ * It returns when the plan has become a program, or has ended; in the case of a
+ * container, when the program in it runs. A step that fails throws.
+ *
+ * @param plan the plan
+ * @param options its arguments, and where its streams lead
+ * @returns the program
+ * @throws {SyscallError} when a step of the plan fails
+ * @throws {TypeError | RangeError} when an option is none
+ *
+ * @example
+ * ```ts
+ * import { argument, environment, execvp, plan, spawn } from "@denspace/denspace";
+ *
+ * const shell = plan("shell", (p) => execvp(p, "sh", argument(p, 0), environment(p)));
+ * const { status } = spawn(shell, { argv: ["sh", "-c", "exit 7"] });
+ * console.log((await status).code); // 7
+ * ```
+ */
+export function spawn(plan: Plan, options?: PlanOptions): Process;
+export function spawn(first: SpawnOptions | Plan, options: PlanOptions = {}): Process {
+  const { signal, ...streams } = streamsOf(first, options, ["inherit", "inherit"]);
+  const [started, outside] = run(first, options, streams, start);
   return new StartedProcess(started, signal, outside);
 }
 
@@ -166,25 +189,65 @@ export function spawn(options: SpawnOptions): Process {
  * console.log(code, new TextDecoder().decode(stdout));
  * ```
  */
-export function spawnSync(options: SpawnOptions): ProcessOutput {
-  const { signal, ...streams } = checkStdio(options, ["null", "piped"]);
+export function spawnSync(options: SpawnOptions): ProcessOutput;
+/**
+ * Runs a plan to its end, as {@linkcode spawn} starts it; blocks this thread.
+ *
+ * @param plan the plan
+ * @param options its arguments, and where its streams lead
+ * @returns how it ended, and what it has printed
+ * @throws {SyscallError} when a step of the plan fails
+ * @throws {TypeError | RangeError} when an option is none
+ *
+ * @example
+ * ```ts
+ * import { plan, spawnSync } from "@denspace/denspace";
+ *
+ * const hello = plan("hello", (p) => {
+ *   p.call("write", [1, "hello\n", 6]);
+ *   p.call("exit_group", [0]);
+ * });
+ * console.log(new TextDecoder().decode(spawnSync(hello).stdout)); // hello
+ * ```
+ */
+export function spawnSync(plan: Plan, options?: PlanOptions): ProcessOutput;
+export function spawnSync(first: SpawnOptions | Plan, options: PlanOptions = {}): ProcessOutput {
+  const { signal, ...streams } = streamsOf(first, options, ["null", "piped"]);
   if (signal) throw new TypeError("signal is not for spawnSync, during which nothing can abort");
   if (streams.stdin === "piped") {
     throw new TypeError("stdin can't be piped: nobody could write to it");
   }
-  const [{ output, result }, outside] = run(options, streams, startSync);
+  const [{ output, result }, outside] = run(first, options, streams, startSync);
   const usage = removed(outside);
   if (!result && !usage) return output;
   return withStatus(output, result ? statusOf(result) : output, usage);
 }
 
+function isPlan(first: SpawnOptions | Plan): first is Plan {
+  return typeof first === "object" && first !== null && "steps" in first;
+}
+
+/** Where streams lead. */
+function streamsOf(
+  first: SpawnOptions | Plan,
+  options: PlanOptions,
+  usual: readonly [stdin: Stdio, others: Stdio],
+): ReturnType<typeof checkStdio> {
+  return isPlan(first) ? checkStdio(options, usual, PLAN_KEYS) : checkStdio(first, usual);
+}
+
 /** Starts a program, beside what it has outside; if that fails, nothing is left there. */
 function run<T>(
-  options: SpawnOptions,
+  first: SpawnOptions | Plan,
+  options: PlanOptions,
   streams: Pick<StartOptions, "stdin" | "stdout" | "stderr">,
   start: (program: Plan, options: StartOptions) => T,
 ): [started: T, outside: Outside | undefined] {
-  const checked = check(options);
+  if (isPlan(first)) {
+    const argv = checkArguments(first, options);
+    return [start(first, { ...streams, argv, inherited: [] }), undefined];
+  }
+  const checked = check(first);
   const outside = holdOutside(checked);
   try {
     const inherited = Object.values(checked.descriptors);

@@ -24,7 +24,7 @@ import { EEXIST } from "../ffi/constants/errno.ts";
 import { interfaceIndex, openRtnetlink, tell } from "../sandbox/network/rtnetlink.ts";
 import { makeVeth, removeVeths, setUpVeth, type Veth } from "../sandbox/network/veth.ts";
 import { isControl, type Step } from "../ffi/plan/step.ts";
-import { containerPlan } from "../sandbox/container/plan.ts";
+import { planContainer } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
 import { denspaceRun, makeRoot, output, scratch as scratchDirectory } from "./container.ts";
@@ -555,7 +555,7 @@ networkTest("whichever step of a network fails, nothing of it is left", async ()
   const text = await host.run(
     ...run("--print-config", "--net-rate", "1gbit", "-p", "80:80", "--", "true"),
   );
-  const program = containerPlan(supportedConfig(JSON.parse(text)), { name: "test" });
+  const program = planContainer(supportedConfig(JSON.parse(text)), { name: "test" });
   const names = ["network", "nft"];
   const from = program.steps.findIndex(({ note }) => note.child === names[1]);
   const wanted = /interface|netlink|nft|rate|address|gateway|bring|eth0/;

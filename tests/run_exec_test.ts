@@ -384,7 +384,7 @@ test("explain says what it would do", async (account) => {
 const RACE = `
 import { exec } from "PROJECT/ffi/plan/exec.ts";
 import { furtherProgram } from "PROJECT/sandbox/container/further.ts";
-import { containerPlan } from "PROJECT/sandbox/container/plan.ts";
+import { planContainer } from "PROJECT/sandbox/container/plan.ts";
 
 const [root] = Deno.args;
 const start = async () => {
@@ -423,7 +423,7 @@ try {
 // It ends afterwards, and another process gets the id.
 const second = await start();
 const { config, existing } = furtherProgram(second.pid, ({ first }) => ({ ...first, args: ["true"] }));
-const plan = containerPlan(config, { name: "test", existing });
+const plan = planContainer(config, { name: "test", existing });
 end(second);
 for (;;) {
   Deno.writeTextFileSync("/proc/sys/kernel/ns_last_pid", String(second.member - 1));

@@ -19,7 +19,7 @@ import {
 import { capabilitySets } from "../sandbox/container/defaults.ts";
 import { thisMachine } from "../sandbox/container/machine.ts";
 import type { Config, Mount } from "../sandbox/container/oci.ts";
-import { containerPlan } from "../sandbox/container/plan.ts";
+import { planContainer } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { defaultSeccomp } from "../sandbox/seccomp/default.ts";
 import { type Account, output, scratch, test, USER } from "./container.ts";
@@ -153,7 +153,7 @@ for (
     using directory = scratch();
     await prepare(directory.path, owner);
     const ids = account === "root" ? {} : { uid: USER, gid: USER };
-    const whole = containerPlan(supportedConfig(config(directory.path)), {
+    const whole = planContainer(supportedConfig(config(directory.path)), {
       name: NAME,
       machine: { ...thisMachine(), ...ids },
       command: [`${directory.path}/root/bin/true`],

@@ -5,7 +5,7 @@
  */
 import { emit } from "../mod.ts";
 import { findHierarchies } from "../sandbox/cgroup/hierarchies.ts";
-import { containerPlan } from "../sandbox/container/plan.ts";
+import { planContainer } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { isControl, type Plan, type Step } from "../ffi/plan/step.ts";
 import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
@@ -410,7 +410,7 @@ rootTest("whichever step fails, nothing is left", async () => {
   );
   const config = supportedConfig(JSON.parse(stdout));
   const planOf = (name: string): Plan =>
-    containerPlan({
+    planContainer({
       ...config,
       linux: { ...config.linux, cgroupsPath: `${own.name}/${name}` },
     }, { name: "test" });

@@ -166,6 +166,14 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
   if (!ended() || placed === steps.length) {
     throw new Error(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);
   }
-  const { start = 0, successor } = base ?? {};
-  return { name, steps, start, dataSize, initial, ...(successor && { successor }) };
+  const { start = 0, successor, channel } = base ?? {};
+  return {
+    name,
+    steps,
+    start,
+    dataSize,
+    initial,
+    ...(successor && { successor }),
+    ...(channel && { channel }),
+  };
 }

@@ -83,12 +83,11 @@ const [SUBJECT_FIELD, HINT_FIELD] = [2, 3];
  */
 export function start(program: Plan, options: StartOptions): Started {
   const channel = new Channel(program, options);
-  const { stdin, stdout, stderr } = options;
   let child: Deno.ChildProcess | undefined;
   let pidfd = -1;
   try {
     channel.launch(options.inherited, (file) => {
-      child = new Deno.Command(file, { stdin, stdout, stderr }).spawn();
+      child = command(file, options).spawn();
     });
     pidfd = pidfdOpen(child!.pid);
     if (!channel.awaitFirst(pidfd)) throw channel.neverOpened(child!.pid);
@@ -118,11 +117,10 @@ export function start(program: Plan, options: StartOptions): Started {
  */
 export function startSync(program: Plan, options: StartOptions): Finished {
   const channel = new Channel(program, options);
-  const { stdin, stdout, stderr } = options;
   try {
     let output!: Deno.CommandOutput;
     channel.launch(options.inherited, (file) => {
-      output = new Deno.Command(file, { stdin, stdout, stderr }).outputSync();
+      output = command(file, options).outputSync();
     });
     channel.closeWriter();
     const { successor, failure, opened } = channel.records();
@@ -133,6 +131,11 @@ export function startSync(program: Plan, options: StartOptions): Finished {
   } finally {
     channel.close();
   }
+}
+
+/** The command that is an executable. The environment lies in there, and nowhere else. */
+function command(file: string, { stdin, stdout, stderr }: StartOptions): Deno.Command {
+  return new Deno.Command(file, { stdin, stdout, stderr, clearEnv: true });
 }
 
 /** Lets go of a program that has not started. */
@@ -321,6 +324,7 @@ function reporting(
       p.call("write", [channel, { addressOf: record }, RECORD], { fail: lost });
     };
     send();
+    if (base.channel) p.set(base.channel, channel);
     lowerFileLimit(p);
     const words = p.cell("stack", 8 * stack.length, stack);
     p.control("add", [{ addressOf: words }, 0], { result: STACK, next: { at: base.start } });

@@ -152,6 +152,11 @@ export interface Plan {
   readonly initial: readonly Initial[];
   /** The process that goes on instead of the first one, if the plan forks such a one. */
   readonly successor?: Successor;
+  /**
+   * The cell for a descriptor that a plan which closes all descriptors leaves open
+   * until its program runs: whoever started it is told by it of a failure. It holds 2 if there is none.
+   */
+  readonly channel?: Cell;
 }
 
 /**

@@ -25,7 +25,7 @@ import { KINDS } from "./resolve.ts";
 
 /** A further program: its configuration, and what the container has already. */
 export interface Further {
-  /** What `containerPlan` is to run. */
+  /** What `planContainer` is to run. */
   readonly config: Config;
   /** What it has already. */
   readonly existing: Existing;

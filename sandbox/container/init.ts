@@ -7,12 +7,13 @@
  * @module
  */
 import { encode } from "../../ffi/bytes.ts";
+import { EFAULT } from "../../ffi/constants/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { WNOHANG } from "../../ffi/constants/wait.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import { argument, environment } from "../../ffi/plan/stack.ts";
-import { type Cell, STACK } from "../../ffi/plan/step.ts";
+import { type Cell, type Operand, STACK } from "../../ffi/plan/step.ts";
 import { pipe } from "../helper.ts";
 import { bit, SIGSET } from "../waiter.ts";
 
@@ -66,6 +67,18 @@ const NAME = "init";
 function forgetArguments(p: Builder): void {
   const start = p.control("load64", [argument(p, 0), 0]);
   // The strings lie one behind the other; the last one is the environment's, if it has any.
+  const zero = p.call("openat", [AT_FDCWD, "/dev/zero", O_RDONLY | O_CLOEXEC, 0], {
+    message: "cannot open /dev/zero",
+  });
+  const wipe = (size: Operand): Cell =>
+    p.call("read", [zero, start, size], {
+      why: "process 1 shows nothing of the environment outside",
+      message: "cannot read /dev/zero",
+      accept: [EFAULT],
+    });
+  // Of what `spawn` starts they lie in the program, not where /proc shows them.
+  const none = p.label();
+  p.branch("equal", wipe(1), -EFAULT, none);
   const argc = p.control("load64", [STACK, 0]);
   const end = p.control("load64", [STACK, p.control("shl", [argc, 3])]);
   const entry = environment(p);
@@ -77,12 +90,7 @@ function forgetArguments(p: Builder): void {
   p.place(last);
   const length = p.control("copy", [end, end, 0, -1]);
   const size = p.control("sub", [p.control("add", [end, length]), start]);
-  const zero = p.call("openat", [AT_FDCWD, "/dev/zero", O_RDONLY | O_CLOEXEC, 0], {
-    message: "cannot open /dev/zero",
-  });
-  p.call("read", [zero, start, size], {
-    why: "process 1 shows nothing of the environment outside",
-    message: "cannot read /dev/zero",
-  });
+  wipe(size);
   p.control("copy", [start, NAME, 0, encode(NAME).length]);
+  p.place(none);
 }

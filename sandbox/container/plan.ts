@@ -29,6 +29,7 @@ import { type Filter, installFilter, makeFilter } from "../seccomp/filter.ts";
 import { forbidTyping } from "../typing.ts";
 import { setClocks } from "../time.ts";
 import { dieWithParent, restoreMask } from "../waiter.ts";
+import { DIFF } from "./annotations.ts";
 import { holdDescription } from "./description.ts";
 import { hints } from "./hints.ts";
 import { becomeRoot, becomeUser, setUmask } from "./identity.ts";
@@ -43,23 +44,25 @@ import { reportChanges } from "./report.ts";
 import { changeDirectory, changeRoot, copyRoot, type Kept, makeKept, makeRoot } from "./root.ts";
 import {
   becomeSupervisor,
+  closeSpared,
   keep,
   runStage,
   startProcess,
   supervise,
   type Supervisor,
 } from "./supervisor.ts";
+import { ConfigError } from "./supported.ts";
 import { openTerminal, relay, takeTerminal, useTerminal } from "./terminal.ts";
 
 type Slots = [layers: Cell, userns: Cell, terminal: Cell, description: Cell, state: Cell];
 
 /** What is wanted beside the configuration. */
-export interface ContainerOptions {
+export interface Wanted {
   /** The name with which messages begin. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Where it is to run. */
   readonly machine?: Machine;
-  /** How denspace is called, to say at the end what was changed. */
+  /** How denspace is called, if what is said at the end speaks of its options, or is said by it. */
   readonly command?: readonly string[];
   /** What another container has already, for a further program in that. */
   readonly existing?: Existing | undefined;
@@ -82,9 +85,9 @@ export interface Existing {
  * @throws {RangeError} when it can't be had
  * @throws {SyscallError} when something outside that it needs can't be looked at
  */
-export function containerPlan(
+export function planContainer(
   config: Config,
-  { name = "denspace", machine = thisMachine(), command, existing }: ContainerOptions = {},
+  { name = "denspace", machine = thisMachine(), command, existing }: Wanted = {},
 ): Plan {
   const container = resolve(config, machine);
   const { made, init, timeout, process, landlock } = container;
@@ -92,10 +95,18 @@ export function containerPlan(
   const { seccomp } = config.linux ?? {};
   const filter = existing ? existing.filter : seccomp && makeFilter(seccomp, host().name);
   const ranges = container.ids && "ranges" in container.ids;
-  if (container.diff && !command) throw new RangeError("nobody is there to say what was changed");
+  if (container.diff && !command) {
+    throw new ConfigError(
+      `annotations.${DIFF}`,
+      "is for denspace run, which says what was changed",
+    );
+  }
   const ownsMounts = made.has("mount");
-  const said = hints(container, machine);
-  return plan(name, (p) => {
+  const said = command ? hints(container, machine) : [];
+  let spared!: Cell;
+  const whole = plan(name, (p) => {
+    // What another container has is found by a descriptor; whoever starts one may leave another.
+    spared = p.cell("spared descriptor", 8, [existing ? existing.member.pidfd : 2]);
     nameProcess(p, "denspace");
     const refusal = refusals(p, name, [
       missingKind(made, EINVAL),
@@ -103,7 +114,7 @@ export function containerPlan(
     ]);
     const abi = landlock && requireLandlock(p, landlock);
     if (container.dieWithParent) dieWithStarter(p);
-    const supervisor = becomeSupervisor(p, 5, existing?.member.pidfd);
+    const supervisor = becomeSupervisor(p, 5, spared);
     const [layersSlot, usernsSlot, terminalSlot, descriptionSlot, stateSlot] = supervisor
       .slots as Slots;
     const outside = outsideSteps(p, name, container, stateSlot);
@@ -172,6 +183,7 @@ export function containerPlan(
         network?.open();
         return processes;
       }, outside.remove);
+      if (!existing) closeSpared(p, spared, "the program runs, or has said what failed");
       const terminal = process.terminal ? relay(p, terminalSlot) : undefined;
       supervise(p, supervisor, processes, { timeout, terminal }, (status) => {
         outside.report();
@@ -192,6 +204,7 @@ export function containerPlan(
     });
     refusal.write();
   });
+  return existing ? whole : { ...whole, channel: spared };
 }
 
 function startReaper(p: Builder, { self }: Supervisor, work: () => void): Cell {

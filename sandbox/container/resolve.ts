@@ -206,7 +206,8 @@ function withoutKept(
   if (!isWithin(kept, root!.path) || over && !isLayer(over)) return [...mounts];
   if (isWithin(process!.cwd, place)) {
     throw new ConfigError(
-      `process.cwd ${process!.cwd} is in ${place}, where changes are kept: that is empty inside`,
+      "process.cwd",
+      `${process!.cwd} is in ${place}, where changes are kept: that is empty inside`,
     );
   }
   const empty = mountSpec({ destination: place, type: "tmpfs", options: EMPTY });

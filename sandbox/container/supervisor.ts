@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { EAGAIN, EINTR, ESRCH } from "../../ffi/constants/errno.ts";
+import { EAGAIN, EINTR, EINVAL, ESRCH } from "../../ffi/constants/errno.ts";
 import { F_DUPFD_CLOEXEC, O_CLOEXEC, O_NONBLOCK } from "../../ffi/constants/fcntl.ts";
 import { CLONE_FILES, CLONE_PARENT } from "../../ffi/constants/sched.ts";
 import { SIG_SETMASK, SIGNALS } from "../../ffi/constants/signal.ts";
@@ -50,8 +50,8 @@ export interface Supervisor {
   readonly writer: Cell;
 }
 
-/** Becomes a supervisor, with room for so many descriptors; one more may be spared. */
-export function becomeSupervisor(p: Builder, slots: number, spared?: number): Supervisor {
+/** Becomes a supervisor, with room for so many descriptors; one, above 2, may be spared. */
+export function becomeSupervisor(p: Builder, slots: number, spared: Cell): Supervisor {
   closeOthers(p, spared);
   expectChild(p);
   const [mask, all] = [p.cell("old mask"), p.cell("all signals", SIGSET, [ALL_SIGNALS])];
@@ -77,17 +77,19 @@ export function becomeSupervisor(p: Builder, slots: number, spared?: number): Su
   };
 }
 
-/** Closes all descriptors but the standard ones, and one more. */
-function closeOthers(p: Builder, spared: number = 2): void {
-  const close = (first: number, last: number): void => {
-    if (first > last) return;
+/** Closes all descriptors but the standard ones, and one, which may be one of these. */
+function closeOthers(p: Builder, spared: Cell): void {
+  const close = (first: Operand, last: Operand, accept: readonly number[] = []): void => {
     p.call("close_range", [first, last, 0], {
       why: "no other descriptor gets into the container",
       message: "cannot close descriptors",
+      accept,
     });
   };
-  close(3, spared - 1);
-  close(spared + 1, ALL_DESCRIPTORS);
+  p.when("equal", spared, 2, () => close(3, ALL_DESCRIPTORS), () => {
+    close(3, p.control("sub", [spared, 1]), [EINVAL]); // there is none between
+    close(p.control("add", [spared, 1]), ALL_DESCRIPTORS);
+  });
 }
 
 /** Has the supervisor keep a descriptor of the stage. */
@@ -96,6 +98,11 @@ export function keep(p: Builder, fd: Cell, slot: Cell): void {
     why: "the supervisor keeps it",
     message: "cannot keep a descriptor",
   });
+}
+
+/** Closes what was spared. */
+export function closeSpared(p: Builder, spared: Cell, why: string): void {
+  p.when("equal", spared, 2, () => {}, () => p.call("close", [spared], { why }));
 }
 
 /** The processes of a container, as the supervisor counts them. */

@@ -31,17 +31,43 @@ import {
 import { parseMountOptions } from "./mount_options.ts";
 import type { Config, Mount, Resources } from "./oci.ts";
 
-/** A configuration can't be run; the message says what of it. */
+/**
+ * A configuration can't be run; the message says what of it, and why.
+ *
+ * @example
+ * ```ts
+ * import { ConfigError, containerPlan } from "@denspace/denspace";
+ *
+ * try {
+ *   containerPlan({
+ *     ociVersion: "1.2.0",
+ *     process: { cwd: "tmp", args: ["sh"], user: { uid: 0, gid: 0 } },
+ *     root: { path: "/" },
+ *   });
+ * } catch (error) {
+ *   if (!(error instanceof ConfigError)) throw error;
+ *   console.log(error.field); // process.cwd
+ * }
+ * ```
+ */
 export class ConfigError extends RangeError {
   /** The name of the class. */
   override readonly name = "ConfigError";
+  /** The field, such as `mounts[0].destination`; empty for the whole. */
+  readonly field: string;
+
+  /** An error of a field, of which something holds. */
+  constructor(field: string, what: string) {
+    super(`${field || "the configuration"} ${what}`);
+    this.field = field;
+  }
 }
 
 /** Looks at a value, which the path leads to; throws if it can't be that. */
 type Check = (value: unknown, path: string) => void;
 
 function fail(path: string, what: string): never {
-  throw new ConfigError(`${path || "the configuration"} ${what}`);
+  throw new ConfigError(path, what);
 }
 
 const text: Check = (value, path) => {
@@ -124,7 +150,10 @@ const mount: Check = (value, path) => {
   const { destination, options = [], type, uidMappings, gidMappings } = value as Mount;
   if (destination === "/") fail(`${path}.destination`, "is the root");
   try {
-    const { idmap, bind } = parseMountOptions(options);
+    const { idmap, bind, data: [option] } = parseMountOptions(options);
+    if (option && (type === "bind" || bind)) {
+      fail(`${path}.options`, `has ${option[0]}, which is no option of a bind`);
+    }
     const mapped = idmap ?? uidMappings ?? gidMappings;
     if (mapped && type !== "bind" && !bind) fail(path, "has other ids, but is not bound");
     if (mapped && (!uidMappings !== !gidMappings)) fail(path, "has ids of one kind only");
@@ -308,7 +337,9 @@ const seccomp: Check = (value, path) => {
     checkSeccomp(value, path);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new ConfigError(error.message);
+    // It begins with the field.
+    const [field, ...what] = error.message.split(" ");
+    fail(field!, what.join(" "));
   }
 };
 
@@ -385,6 +416,10 @@ export function supportedConfig(value: unknown): Config {
     if (linux.maskedPaths?.length) fail("linux.maskedPaths", needs);
     if (linux.readonlyPaths?.length) fail("linux.readonlyPaths", needs);
     if (annotations[LAYERS] !== undefined) fail(`annotations.${LAYERS}`, needs);
+  }
+  const devpts = mounts.find(({ destination }) => destination === "/dev/pts");
+  if (process!.terminal && isNew("mount") && devpts?.type !== "devpts") {
+    fail("process.terminal", "needs a mount of type devpts on /dev/pts");
   }
   if (annotations[NETWORK] !== undefined && !isNew("network")) {
     fail(`annotations.${NETWORK}`, "needs a new network namespace");

@@ -9,6 +9,7 @@ import type { CapabilityName } from "../../ffi/constants/capability.ts";
 import { RLIMITS } from "../../ffi/constants/resource.ts";
 import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { host } from "../../ffi/plan/host.ts";
+import type { Plan } from "../../ffi/plan/step.ts";
 import { getegid, geteuid, getpid } from "../../ffi/unistd.ts";
 import { findHierarchies } from "../cgroup/hierarchies.ts";
 import { type Cgroup, layOutCgroup } from "../cgroup/layout.ts";
@@ -54,9 +55,11 @@ import type {
   Mount,
   NamespaceChoice,
   Network,
+  PlanOptions,
   ProgramOptions,
   SpawnOptions,
   Stdio,
+  StreamOptions,
 } from "./options.ts";
 
 /** Options that have been found right, all texts as strings. */
@@ -135,13 +138,10 @@ const PROGRAM_KEYS = new Set<keyof ProgramOptions>([
   "cgroupsPath",
   "network",
 ]);
-const SPAWN_KEYS = new Set<keyof SpawnOptions>([
-  ...PROGRAM_KEYS,
-  "stdin",
-  "stdout",
-  "stderr",
-  "signal",
-]);
+const STREAM_KEYS = ["stdin", "stdout", "stderr", "signal"] as const;
+const SPAWN_KEYS = new Set<keyof SpawnOptions>([...PROGRAM_KEYS, ...STREAM_KEYS]);
+/** The options of a plan. */
+export const PLAN_KEYS: ReadonlySet<keyof PlanOptions> = new Set(["argv", ...STREAM_KEYS]);
 
 const MAX_DESCRIPTOR = 0xf_ffff;
 /** As many as the kernel takes. */
@@ -149,10 +149,11 @@ const [MAX_GROUPS, MAX_RANGES] = [65536, 340];
 
 /** How streams lead and what ends the program, with what holds if nothing is said. */
 export function checkStdio(
-  options: SpawnOptions,
+  options: StreamOptions,
   [input, output]: readonly [stdin: Stdio, others: Stdio],
+  keys: ReadonlySet<string> = SPAWN_KEYS,
 ): Record<"stdin" | "stdout" | "stderr", Stdio> & { signal: AbortSignal | undefined } {
-  known("option", options, SPAWN_KEYS);
+  known("option", options, keys);
   const { signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`signal must be an AbortSignal, not ${show(signal)}`);
@@ -165,6 +166,11 @@ export function checkStdio(
     stderr: stdio("stderr", options.stderr, output),
     signal,
   };
+}
+
+/** The arguments of a plan. */
+export function checkArguments({ name }: Plan, { argv = [name] }: PlanOptions): string[] {
+  return list("argv", argv).map((arg, i) => text(`argv[${i}]`, arg));
 }
 
 /**

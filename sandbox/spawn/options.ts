@@ -153,7 +153,16 @@ export interface ProgramOptions {
 export type Stdio = "piped" | "inherit" | "null";
 
 /** What a program is to be, and how we deal with it. */
-export interface SpawnOptions extends ProgramOptions {
+export interface SpawnOptions extends ProgramOptions, StreamOptions {}
+
+/** How we deal with a plan that is started. */
+export interface PlanOptions extends StreamOptions {
+  /** The arguments that the plan finds, the first being the program's name. */
+  readonly argv?: readonly string[] | undefined;
+}
+
+/** How we deal with a program. */
+export interface StreamOptions {
   /** Its standard input; `"inherit"` for `spawn`, `"null"` for `spawnSync` if absent. */
   readonly stdin?: Stdio | undefined;
   /** Its standard output; `"inherit"` for `spawn`, `"piped"` for `spawnSync` if absent. */
