@@ -16,14 +16,13 @@ export interface ContainerOptions {
 
 /**
  * The plan of a container: what `denspace run` runs, to be started by `spawn`,
- * executed, emitted or explained. (`clone` would stop this thread until
- * the container ends.)
+ * executed, emitted or explained. (`clone`, which would stop this thread until the
+ * container ends, refuses it.)
  *
- * The configuration is all there is: where it says nothing of namespaces, mounts,
- * capabilities, `noNewPrivileges` or `seccomp`, there are none, or all of them.
- * `denspace run --print-config` writes one with what keeps a program inside. Paths
- * of the machine are absolute. What is not supported is an error, not left out.
- * These annotations say what the specification has no words for:
+ * The configuration is all there is. Where it says nothing, nothing keeps the program
+ * inside: no namespace is made, no system call is filtered, and root keeps all its
+ * capabilities. `denspace run --print-config` writes one that has it all. Paths of the
+ * machine are absolute. What is not supported is an error, not left out. These annotations say what the specification has no words for:
  *
  * | annotation                 | value                                                         |
  * | -------------------------- | ------------------------------------------------------------- |

@@ -180,6 +180,10 @@ Deno.test("a container has a terminal, which its streams show", () => {
   assertEquals([decode(stdout), code], ["/dev/pts/0\r\n", 6]);
 });
 
+Deno.test("a container is not cloned: it would stop this thread", () => {
+  assertThrows(() => denspace.clone(containerPlan(configOf("true"))), TypeError, "for spawn");
+});
+
 rootTest("its limits are kept, and end with it", () => {
   const { namespaces: _, ...linux } = configOf("").linux!;
   const script = "grep -o 'denspace-test-.*' /proc/self/cgroup";

@@ -99,6 +99,9 @@ export interface Child {
  */
 export function clone(program: Plan, options: CloneOptions = {}): Child {
   const { argv = [program.name] } = options;
+  if (program.channel) {
+    throw new TypeError("a container is for spawn: this thread would stop until it ends");
+  }
   const whole = prepare(program, options);
   const { call, reset, read, write } = whole.callable;
   whole.given = given(argv, whole.given);
