@@ -67,7 +67,7 @@ Deno.test("a container's directory is that of a mount with the same root", () =>
 
 const ALL: Resources = {
   memory: { limit: 1000, swap: 1500, reservation: 500 },
-  cpu: { shares: 1024, quota: 50_000, period: 100_000, burst: 10, idle: 0, cpus: "0", mems: "0" },
+  cpu: { shares: 1024, quota: 50_000, period: 200_000, burst: 10, idle: 0, cpus: "0", mems: "0" },
   pids: { limit: -1 },
   blockIO: {
     weight: 10,
@@ -84,7 +84,7 @@ Deno.test("limits are files of version 1", () => {
     ["memory.memsw.limit_in_bytes", "1500"],
     ["memory.soft_limit_in_bytes", "500"],
     ["cpu.shares", "1024"],
-    ["cpu.cfs_period_us", "100000"],
+    ["cpu.cfs_period_us", "200000"],
     ["cpu.cfs_quota_us", "50000"],
     ["cpu.cfs_burst_us", "10"],
     ["cpu.idle", "0"],
@@ -99,13 +99,18 @@ Deno.test("limits are files of version 1", () => {
   ]);
 });
 
+Deno.test("the period that a new cgroup has is not written", () => {
+  const [setting] = settingsOf({ cpu: { quota: 50_000, period: 100_000 } });
+  assertEquals(setting?.v1, [["cpu.cfs_quota_us", "50000"]]);
+});
+
 Deno.test("limits are files of version 2", () => {
   assertEquals(settingsOf(ALL).flatMap(({ v2 }) => v2!), [
     ["memory.max", "1000"],
     ["memory.swap.max", "500"],
     ["memory.low", "500"],
     ["cpu.weight", "100"],
-    ["cpu.max", "50000 100000"],
+    ["cpu.max", "50000 200000"],
     ["cpu.max.burst", "10"],
     ["cpu.idle", "0"],
     ["cpuset.cpus", "0"],

@@ -36,6 +36,7 @@ export function settingsOf(resources: Resources): Setting[] {
   ];
 }
 
+/** The period of a new cgroup. */
 const DEFAULT_PERIOD = 100_000;
 
 /** A limit in which -1 stands for none. */
@@ -103,7 +104,9 @@ function cpu({ cpu = {} }: Resources): Setting[] {
     const most = quota !== undefined && quota > 0 ? `${quota}` : "max";
     add(quota === undefined ? "period" : "quota", {
       v1: [
-        ...(period === undefined ? [] : [["cpu.cfs_period_us", `${period}`] as const]),
+        ...(period === undefined || period === DEFAULT_PERIOD
+          ? []
+          : [["cpu.cfs_period_us", `${period}`] as const]),
         ...(quota === undefined ? [] : [["cpu.cfs_quota_us", `${quota}`] as const]),
       ],
       v2: [["cpu.max", `${most} ${period ?? DEFAULT_PERIOD}`]],

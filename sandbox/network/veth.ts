@@ -109,7 +109,6 @@ export function makeVeth(p: Builder, veth: Veth, process: Late): void {
     ...rate ? keepingRate(name, index, interfaceIndex(p, socket, ifb), ifb, rate) : [],
     raising(index, name),
   ]);
-  p.call("close", [socket]);
 }
 
 function keepingRate(name: string, index: Cell, other: Cell, ifb: string, rate: Rate): Request[] {
@@ -137,7 +136,6 @@ export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void
       message: `cannot set the gateway of ${peer}`,
     })),
   ]);
-  p.call("close", [socket]);
 }
 
 /**
@@ -154,7 +152,9 @@ export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void
  * removed for has to wait some 20 more, until no processor can be looking at
  * their memory. That can be a child for whom nobody waits. If it could not be
  * made, or was killed, this process removes them; what was removed before it
- * can't find, and it can't look before the removal is over.
+ * can't find, and it can't look before the removal is over. The kernel would remove
+ * a pair by itself with the namespace of its other end, but only some time later, and
+ * not while anybody holds that.
  */
 export function removeVeths(p: Builder, names: readonly string[]): void {
   if (names.length === 0) return;
@@ -175,6 +175,7 @@ export function removeVeths(p: Builder, names: readonly string[]): void {
     p.apart(() => {
       const end = p.label();
       const why = "whoever waits for their end need not wait for this process";
+      p.call("chdir", ["/"], { why: "nor does it keep a directory", fail: end });
       p.call("close_range", [0, p.control("sub", [socket, 1]), 0], { why, fail: end });
       p.call("close_range", [p.control("add", [socket, 1]), ALL_DESCRIPTORS, 0], {
         why: "now the other one goes on",
@@ -190,7 +191,6 @@ export function removeVeths(p: Builder, names: readonly string[]): void {
   p.call("read", [input, { addressOf: p.cell("byte") }, 1], { why: "until it begins" });
   p.place(alone);
   for (const request of requests) tell(p, socket, [request], ENODEV);
-  p.call("close", [socket]);
 }
 
 /** The group of the interfaces outside: a large number that comes of their name. */
