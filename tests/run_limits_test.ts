@@ -4,11 +4,11 @@
  * versions this machine has.
  */
 import { emit } from "../mod.ts";
-import { findHierarchies } from "../sandbox/cgroup/hierarchies.ts";
 import { planContainer } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { isControl, type Plan, type Step } from "../ffi/plan/step.ts";
 import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
+import { below, HIERARCHIES, MISSING, parent, VERSION_2 } from "./cgroups.ts";
 import {
   denspaceRun,
   makeRoot,
@@ -25,52 +25,6 @@ const place = scratch();
 const root = makeRoot(`${place.path}/root`);
 Deno.test.afterAll(() => place[Symbol.dispose]());
 
-const HIERARCHIES = findHierarchies();
-const VERSION_2 = HIERARCHIES.some(({ version, controllers }) =>
-  version === 2 && controllers.includes("memory")
-);
-let count = 0;
-
-/** Cgroups of a test below our own, in each hierarchy; nothing may be left in them. */
-function parent(owner = 0): { name: string; directories: string[] } & Disposable {
-  const name = `test-${Deno.pid}-${count++}`;
-  const directories = HIERARCHIES.map(({ own }) => `${own}/${name}`);
-  HIERARCHIES.forEach(({ own, controllers, version }, i) => {
-    Deno.mkdirSync(directories[i]!);
-    if (version === 1 && controllers.includes("cpuset")) {
-      for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-        Deno.writeTextFileSync(
-          `${directories[i]}/${file}`,
-          Deno.readTextFileSync(`${own}/${file}`),
-        );
-      }
-    }
-    if (version === 2) {
-      const all = controllers.map((controller) => `+${controller}`).join(" ");
-      Deno.writeTextFileSync(`${own}/cgroup.subtree_control`, all);
-    }
-    if (owner === 0) return;
-    for (const file of ["", "/cgroup.procs", "/tasks", "/cgroup.subtree_control"]) {
-      if (exists(directories[i] + file)) Deno.chownSync(directories[i] + file, owner, owner);
-    }
-  });
-  return {
-    name,
-    directories,
-    [Symbol.dispose]: () => {
-      const left = directories.flatMap(below);
-      for (const directory of [...left, ...directories]) Deno.removeSync(directory);
-      assertEquals(left, [], "cgroups are left");
-    },
-  };
-}
-
-/** The cgroups in a cgroup. */
-function below(directory: string): string[] {
-  return [...Deno.readDirSync(directory)].filter(({ isDirectory }) => isDirectory)
-    .map(({ name }) => `${directory}/${name}`);
-}
-
 /** Runs a script in a container with these options, in cgroups of its own. */
 async function limited(
   options: readonly string[],
@@ -81,7 +35,7 @@ async function limited(
   return await output(denspaceRun(...args, "sh", "-c", script));
 }
 
-function rootTest(name: string, fn: () => Promise<void>, lacks?: string): void {
+function rootTest(name: string, fn: () => Promise<void>, lacks = MISSING): void {
   if (lacks === undefined) test(name, fn, ["root"]);
   else Deno.test({ name: `root: ${name} (needs ${lacks})`, ignore: true, fn });
 }

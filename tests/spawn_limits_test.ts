@@ -1,42 +1,27 @@
 /** Limits, usage and networks of programs that a script starts. */
-import { geteuid, type ProcessOutput, spawn, type SpawnOptions, spawnSync } from "../mod.ts";
-import { findHierarchies } from "../sandbox/cgroup/hierarchies.ts";
+import { type ProcessOutput, spawn, type SpawnOptions, spawnSync } from "../mod.ts";
 import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
+import { MISSING, type Parent, parent } from "./cgroups.ts";
 
-const ignore = geteuid() !== 0;
-
-/** A cgroup of this test alone, in each hierarchy, in which nothing may be left. */
-const PARENT = `test-${Deno.pid}`;
-const directories = ignore ? [] : findHierarchies().map(({ own }) => `${own}/${PARENT}`);
+/** The cgroup of a test. */
+let own: Parent;
 
 function rootTest(name: string, fn: () => void | Promise<void>): void {
-  Deno.test({ name: ignore ? `${name}: needs root` : name, ignore, fn: () => within(fn) });
-}
-
-async function within(fn: () => void | Promise<void>): Promise<void> {
-  for (const directory of directories) Deno.mkdirSync(directory);
-  for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-    const cpuset = directories.find((directory) => directory.includes("/cpuset/"));
-    const value = cpuset && Deno.readTextFileSync(`${cpuset}/../${file}`);
-    if (value) Deno.writeTextFileSync(`${cpuset}/${file}`, value);
-  }
-  let left: string[] = [];
-  try {
-    await fn();
-  } finally {
-    left = directories.flatMap((directory) =>
-      [...Deno.readDirSync(directory)].filter(({ isDirectory }) => isDirectory)
-        .map(({ name }) => `${directory}/${name}`)
-    );
-    for (const directory of [...left, ...directories]) Deno.removeSync(directory);
-  }
-  assertEquals(left, []);
+  Deno.test({
+    name: MISSING ? `${name}: needs ${MISSING}` : name,
+    ignore: MISSING !== undefined,
+    fn: async () => {
+      using made = parent();
+      own = made;
+      await fn();
+    },
+  });
 }
 
 let count = 0;
 
 function limited(resources: SpawnOptions["resources"], script: string): SpawnOptions {
-  const cgroupsPath = `${PARENT}/${count++}`;
+  const cgroupsPath = `${own.name}/${count++}`;
   return { command: "sh", args: ["-c", script], resources, cgroupsPath, stderr: "null" };
 }
 
