@@ -64,9 +64,12 @@ export function test(
   name: string,
   fn: (account: Account) => Promise<void>,
   accounts: readonly Account[] = ["root", "user"],
+  needs: readonly string[] = [],
 ): void {
   for (const account of accounts) {
-    const lacks = account === "root" && !AS_ROOT ? "root" : MISSING;
+    const lacks = account === "root" && !AS_ROOT
+      ? "root"
+      : MISSING ?? needs.find((command) => !find(command));
     Deno.test({
       name: `${account}: ${name}${lacks === undefined ? "" : ` (needs ${lacks})`}`,
       ignore: lacks !== undefined,

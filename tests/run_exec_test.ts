@@ -454,3 +454,24 @@ test("another process that has got an id of the container is not entered", async
     /^the container of process N has ended\n1\ntest: cannot enter the namespaces of process \d+: No such process\n$/,
   );
 }, ["root"]);
+
+test(
+  "before Linux 5.8 the namespaces are entered one by one, if the process is still there",
+  async () => {
+    await inContainer("root", ["--hostname", "inside"], async (pid) => {
+      using directory = scratch();
+      const trace = `${directory.path}/trace`;
+      const { code, stdout, stderr } = await output([
+        ...["strace", "-f", "-o", trace, "-e", "trace=setns,pidfd_send_signal"],
+        ...["-e", "inject=setns:error=EINVAL:when=1", ...command(pid, "hostname")],
+      ]);
+      assertEquals({ code, stdout, stderr }, { code: 0, stdout: "inside\n", stderr: "" });
+      assertMatch(
+        Deno.readTextFileSync(trace),
+        /setns\((\d+), .* EINVAL .*\n.*pidfd_send_signal\(\1, 0, NULL, 0\) += 0\n.*setns\(.* = 0\n/,
+      );
+    });
+  },
+  ["root"],
+  ["strace"],
+);

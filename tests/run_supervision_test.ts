@@ -141,6 +141,9 @@ test("-t gives the program a terminal of its own", async (account) => {
   assertMatch(stdout, /^\/dev\/pts\/0\r$/m);
   assertMatch(stdout, /^c\r$/m);
   assertMatch(stdout, /^sized\r$/m);
+  // Without a root of its own it is one of the machine's.
+  const shared = await run(["-t", "--no-namespaces", "--", "tty"], { as: account });
+  assertMatch(shared.stdout, /^\/dev\/pts\/\d+\r\n$/);
 });
 
 /** A container on a terminal. */
