@@ -150,11 +150,12 @@ export function setUpVeth(p: Builder, { peer, addresses, gateways }: Veth): void
  *
  * Interfaces are gone for everybody after a few milliseconds, but whom they were
  * removed for has to wait some 20 more, until no processor can be looking at
- * their memory. That can be a child for whom nobody waits. If it could not be
- * made, or was killed, this process removes them; what was removed before it
- * can't find, and it can't look before the removal is over. The kernel would remove
- * a pair by itself with the namespace of its other end, but only some time later, and
- * not while anybody holds that.
+ * their memory. That can be a child for whom nobody waits but process 1. If it
+ * could not be made, or was killed, this process removes them; what was removed
+ * before it can't find, and it can't look before the removal is over.
+ *
+ * The kernel would remove a pair by itself with the namespace of its other end,
+ * but only some time later, and not while anybody holds that.
  */
 export function removeVeths(p: Builder, names: readonly string[]): void {
   if (names.length === 0) return;
@@ -182,7 +183,7 @@ export function removeVeths(p: Builder, names: readonly string[]): void {
         fail: end,
       });
       for (const { told: { bytes } } of requests) {
-        p.call("sendto", [socket, bytes, bytes.length, 0, 0, 0], { fail: end });
+        p.call("sendto", [socket, bytes, bytes.length, 0, 0, 0], { why: "remove them", fail: end });
       }
       p.place(end);
       p.call("exit_group", [0]);
