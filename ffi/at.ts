@@ -17,7 +17,7 @@ import {
   STATX_TYPE,
   STATX_UID,
 } from "./constants/fcntl.ts";
-import { errno } from "./libc.ts";
+import { errnoNow } from "./libc.ts";
 
 // Deno compiles what it opens by name, which takes longer than a few calls that it
 // interprets, and then calls it ten times as fast.
@@ -48,7 +48,7 @@ export const ITSELF: Name = name("");
 /** Opens a file; close-on-exec is up to `flags`. The descriptor, or the negated errno. */
 export function openAt(directory: number, name: Name, flags: number): number {
   const fd = libc.openat(directory, name, flags);
-  return fd === -1 ? -errno() : fd;
+  return fd === -1 ? -errnoNow[0]! : fd;
 }
 
 /** Closes a descriptor. */
@@ -74,7 +74,7 @@ const statxView = new DataView(statxBuffer.buffer);
 
 /** Tells what a file is, see statx(2), or the negated errno. */
 export function statAt(directory: number, name: Name, flags: number = 0): SmallStat | number {
-  if (libc.statx(directory, name, flags, MASK, statxBuffer) === -1) return -errno();
+  if (libc.statx(directory, name, flags, MASK, statxBuffer) === -1) return -errnoNow[0]!;
   const u32 = (at: number): number => statxView.getUint32(at, true);
   return {
     device: u32(136) * 2 ** 20 + u32(140),

@@ -185,6 +185,21 @@ export function address(name: string): Deno.PointerObject<never> {
   throw new Error(`the C library has no ${name}()`);
 }
 
+const errnoLocation = new Deno.UnsafeFnPointer(
+  address("__errno_location"),
+  functions.__errno_location,
+);
+/**
+ * What errno is, as memory: it belongs to a thread, and so does a module. V8 may
+ * compile something, or collect garbage, wherever a function is called or returned
+ * from, and then makes system calls that set errno; only what is read in the next
+ * expression after a call is what the call has left.
+ */
+export const errnoNow: Int32Array = new Int32Array(
+  Deno.UnsafePointerView.getArrayBuffer(errnoLocation.call()!, 4),
+);
+let last = 0;
+
 /** Calls a function whose errors, if it has any, are the caller's business. */
 export function raw<N extends FunctionName>(name: N, ...args: ArgumentsOf<N>): ResultOf<N> {
   let call = calls[name];
@@ -193,15 +208,14 @@ export function raw<N extends FunctionName>(name: N, ...args: ArgumentsOf<N>): R
     const pointer = new Deno.UnsafeFnPointer(address(name), definition);
     calls[name] = call = pointer.call.bind(pointer) as Call;
   }
-  return call(...args) as ResultOf<N>;
+  const result = call(...args);
+  last = errnoNow[0]!;
+  return result as ResultOf<N>;
 }
 
-// errno belongs to a thread, and so does a module.
-const errnoView = new Deno.UnsafePointerView(raw("__errno_location")!);
-
-/** What errno is. It only means something directly after a call that failed. */
+/** What errno was after the last call of {@linkcode raw}; it means something if that has failed. */
 export function errno(): number {
-  return errnoView.getInt32();
+  return last;
 }
 
 /** The functions whose -1 is an error. */
@@ -223,10 +237,7 @@ export function call<N extends Fallible>(
   details?: FailureDetails,
 ): number {
   const result = raw(name, ...args) as number;
-  // Nothing may come between: an allocation can start a garbage collection,
-  // whose system calls set errno, too.
-  const number = errnoView.getInt32();
-  if (result === -1) throw new SyscallError(name, number, details);
+  if (result === -1) throw new SyscallError(name, errno(), details);
   return result;
 }
 

@@ -63,9 +63,8 @@ export function mmap(
     BigInt(ulong("offset", offset)),
   ] as const;
   const address = raw("mmap", ...args);
-  const error = errno();
   if (address === null || Deno.UnsafePointer.value(address) === MAP_FAILED) {
-    throw new SyscallError("mmap", error);
+    throw new SyscallError("mmap", errno());
   }
   return address;
 }

@@ -27,8 +27,7 @@ export function syscall(
   const words = [0n, 0n, 0n, 0n, 0n, 0n] as Six;
   args.forEach((arg, i) => words[i] = word(arg));
   const result = raw("syscall", host().syscalls[name], ...words);
-  const number = errno();
-  if (result === -1) throw new SyscallError(name, number, details);
+  if (result === -1) throw new SyscallError(name, errno(), details);
   return result;
 }
 

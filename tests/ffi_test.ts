@@ -1,3 +1,4 @@
+import { errno, errnoNow, raw } from "../ffi/libc.ts";
 import * as denspace from "../mod.ts";
 import { beside, inChild, inDirectory, isRoot, outputOf, rootTest } from "./child.ts";
 import {
@@ -716,4 +717,11 @@ Deno.test("major and minor take a device's number apart, however large it is", (
 Deno.test("statx follows a symbolic link unless it is told not to", () => {
   const type = (flags?: number) => statx("/proc/self", flags).mode & 0o170000;
   assertEquals([type(), type(AT_SYMLINK_NOFOLLOW)], [0o040000, 0o120000]);
+});
+
+Deno.test("errno is what the last call has left, whatever else sets it before it is looked at", () => {
+  const EBADF = 9;
+  assertEquals(raw("close", -1), -1);
+  errnoNow[0] = 0;
+  assertEquals(errno(), EBADF);
 });
