@@ -109,6 +109,9 @@ Deno.test("a copy of the machine has an overlay for all that has no mount below"
     "/home": "directory",
     "/home/me": "directory",
     "/home/you": "directory",
+    "/home/you/a": "directory",
+    "/home/you/a/b": "directory",
+    "/home/you/c": "directory",
     "/proc": "directory",
     "/tmp": "directory",
     "/usr": "directory",
@@ -116,7 +119,9 @@ Deno.test("a copy of the machine has an overlay for all that has no mount below"
   };
   const files = {
     stat: (path: string) =>
-      kinds[path] ? { kind: kinds[path], mode: 0o755, uid: 0, gid: 0 } : undefined,
+      kinds[path]
+        ? { kind: kinds[path], mode: 0o755, uid: path === "/home/you/a" ? 1 : 0, gid: 0 }
+        : undefined,
     list: (path: string) =>
       Object.keys(kinds).filter((each) =>
         each !== "/" && each.slice(0, each.lastIndexOf("/") || 1) === path
@@ -129,8 +134,9 @@ Deno.test("a copy of the machine has an overlay for all that has no mount below"
     { path: "/home/me", type: "ext4", attributes: 2 },
     { path: "/proc", type: "proc", attributes: 0 },
   ];
+  const knows = ({ uid }: { uid: number }): boolean => uid === 0;
   const places = (split: boolean, directory: string): string[] =>
-    machineLayers({ mounts, files, split }, ["/proc", "/tmp"], directory).layers
+    machineLayers({ mounts, files, ...(split && { knows }) }, ["/proc", "/tmp"], directory).layers
       .map(({ place, required, attributes, kind }) =>
         `${place} ${kind} ${attributes}${required ? " required" : ""}`
       );
@@ -143,6 +149,15 @@ Deno.test("a copy of the machine has an overlay for all that has no mount below"
     "/home/me directory 2",
     "/home/you directory 0",
     "/usr directory 0 required",
+    "/swap file 0",
+  ]);
+  // What is below a directory of somebody else can be changed in a layer of its own only.
+  assertEquals(places(true, "/home/you/a/b"), [
+    "/ directory 0 required",
+    "/home/me directory 2",
+    "/home/you/a directory 0 required",
+    "/home/you/c directory 0",
+    "/usr directory 0",
     "/swap file 0",
   ]);
 });

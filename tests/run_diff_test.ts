@@ -177,6 +177,24 @@ test("a copy of the machine can be changed, and nothing stays", async (account) 
   assertEquals(exists("/new-in-root"), false);
 });
 
+test("a working directory within those of others can be changed", async () => {
+  const place = Deno.makeTempDirSync({ dir: "/srv", prefix: "denspace-" });
+  const directory = `${place}/theirs/mine`;
+  try {
+    Deno.mkdirSync(directory, { recursive: true });
+    for (const path of [place, `${place}/theirs`]) Deno.chmodSync(path, 0o755);
+    Deno.chownSync(directory, USER, USER);
+    const { stdout, stderr } = await run(["--", "sh", "-c", "echo new > file; cat file"], {
+      as: "user",
+      cwd: directory,
+    });
+    assertEquals({ stdout, stderr }, { stdout: "new\n", stderr: "" });
+    assertEquals(exists(`${directory}/file`), false);
+  } finally {
+    Deno.removeSync(place, { recursive: true });
+  }
+}, ["root"]);
+
 test("what --keep has kept is there the next time", async (account) => {
   using directory = scratch();
   Deno.mkdirSync(`${directory.path}/keep`);

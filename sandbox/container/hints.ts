@@ -5,6 +5,7 @@
  * @module
  */
 import { isAtLeast } from "../target.ts";
+import { knownOwners } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import type { IdMapping } from "./oci.ts";
 import type { Container } from "./resolve.ts";
@@ -23,7 +24,7 @@ function unknownOwner(
   const { uidMappings: users, gidMappings: groups } = linux;
   if (!users || !groups || root!.path !== "/" || !layers) return undefined;
   const owner = files.stat(process!.cwd);
-  if (!owner || has(users, owner.uid) && has(groups, owner.gid)) return undefined;
+  if (!owner || knownOwners(linux)(owner)) return undefined;
   return `files of user ${owner.uid} and group ${owner.gid}, as those of ${process!.cwd} may be, ` +
     'can\'t be changed ("Value too large for defined data type"): only ' +
     `users ${list(users)} and groups ${list(groups)} are known inside; ` +
@@ -43,10 +44,6 @@ function fixedDirectories(
   if (isAtLeast(here, "6.6")) return undefined;
   return `this is Linux ${here}: before 6.6 directories can't be removed or renamed in a copy that ` +
     'is kept in memory ("Input/output error"); --keep keeps it on a disk';
-}
-
-function has(mappings: readonly IdMapping[], id: number): boolean {
-  return mappings.some(({ hostID, size }) => hostID <= id && id < hostID + size);
 }
 
 function list(mappings: readonly IdMapping[]): string {

@@ -12,6 +12,7 @@
  */
 import type { FilesystemOption } from "../mount_api.ts";
 import { isWithin, type MountEntry } from "./mount_table.ts";
+import type { IdMapping, Linux } from "./oci.ts";
 
 /** One overlay, or what stands for it. */
 export interface Layer {
@@ -42,6 +43,17 @@ export interface Owner {
   readonly uid: number;
   /** The group id. */
   readonly gid: number;
+}
+
+/** Tells whose files a user namespace of a container's own knows; of another one it is taken to be all. */
+export function knownOwners(
+  { uidMappings: users, gidMappings: groups }: Linux,
+): (owner: Pick<Owner, "uid" | "gid">) => boolean {
+  return ({ uid, gid }) => !users || !groups || isMapped(users, uid) && isMapped(groups, gid);
+}
+
+function isMapped(mappings: readonly IdMapping[], id: number): boolean {
+  return mappings.some(({ hostID, size }) => hostID <= id && id < hostID + size);
 }
 
 /** What has to be in the skeleton: directories, files to mount on, and links with their text. */
@@ -86,8 +98,12 @@ export interface Copied {
   readonly mounts: readonly MountEntry[];
   /** The files. */
   readonly files: Files;
-  /** Whether an overlay is refused what has mounts below it, as in a user namespace. */
-  readonly split: boolean;
+  /**
+   * In a user namespace, whether an owner is known there. An overlay is then refused what
+   * has mounts below it, and does not copy a directory of somebody else to change what is
+   * in it.
+   */
+  readonly knows?: (owner: Owner) => boolean;
 }
 
 /**
@@ -97,7 +113,7 @@ export interface Copied {
  * @param directory the working directory, which must be a layer that can be changed
  */
 export function machineLayers(
-  { mounts, files, split }: Copied,
+  { mounts, files, knows }: Copied,
   covered: readonly string[],
   directory: string,
 ): Layers {
@@ -122,7 +138,16 @@ export function machineLayers(
   /** Whether something is mounted below a path, or hides what is there. */
   const hasMounts = (path: string): boolean =>
     mounts.some((each) => each.path !== path && isWithin(each.path, path));
-  /** The parts of a directory that has mounts below it. */
+  /** Whether directories of others lie between one and the working directory. */
+  const isCutOff = (path: string): boolean => {
+    if (!isWithin(directory, path)) return false;
+    const names = directory.slice(path.length).split("/").slice(1, -1);
+    return names.some((_, i) => {
+      const between = files.stat(`${path}/${names.slice(0, i + 1).join("/")}`);
+      return between !== undefined && !knows!(between);
+    });
+  };
+  /** The parts of a directory that can't be one layer. */
   const divide = (parent: string): void => {
     for (const name of files.list(parent === "" ? "/" : parent)) {
       const path = `${parent}/${name}`;
@@ -134,7 +159,7 @@ export function machineLayers(
       } else if (is.kind === "directory") {
         skeleton.push({ path, kind: "directory", mode: is.mode });
         if (isCovered(path) || mount && PSEUDO.has(mount.type)) continue;
-        if (hasMounts(path)) divide(path);
+        if (hasMounts(path) || isCutOff(path)) divide(path);
         else layers.push(layer(path, is));
       } else if (is.kind === "file") {
         skeleton.push({ path, kind: "file" });
@@ -143,7 +168,7 @@ export function machineLayers(
     }
   };
 
-  if (split) {
+  if (knows) {
     const { lower: _, ...top } = layer("/", root);
     layers.push({ ...top, required: true });
     divide("");
@@ -157,7 +182,7 @@ export function machineLayers(
   const holder = layers.findLast(({ place }) => isWithin(directory, place))!;
   return {
     layers: layers.map((each) => each === holder ? { ...each, required: true } : each),
-    ...(split && { skeleton }),
+    ...(knows && { skeleton }),
   };
 }
 

@@ -11,7 +11,7 @@ import type { NamespaceName } from "../namespaces.ts";
 import { type Landlock, parseLandlock } from "../landlock.ts";
 import { DIE_WITH_PARENT, DIFF, INIT, LANDLOCK, LAYERS, TIMEOUT } from "./annotations.ts";
 import { cgroupMounts } from "./cgroups.ts";
-import { isLayer, type Layer, type Layers, machineLayers } from "./layers.ts";
+import { isLayer, knownOwners, type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import { type MountSpec, mountSpec, toRange } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
@@ -107,9 +107,7 @@ export function resolve(config: Config, machine: Machine): Container {
   const veth = vethOf(annotations, machine.id);
   const exists = (path: string): boolean => machine.files.stat(path) !== undefined;
   const { [LAYERS]: keep, [TIMEOUT]: timeout, [LANDLOCK]: granted } = annotations;
-  const layers = keep === undefined
-    ? undefined
-    : layersOf(config.root!.path, specs, process.cwd, machine, inUserNamespace);
+  const layers = keep === undefined ? undefined : layersOf(config, specs, machine, inUserNamespace);
   const kept = keep === "tmpfs" ? undefined : keep;
   const mounts = [
     ...layers?.layers.slice(1) ?? [],
@@ -147,20 +145,24 @@ function cgroupOf({ linux = {} }: Config, { id, hierarchies }: Machine): Cgroup 
 }
 
 function layersOf(
-  root: string,
+  { root, process, linux = {} }: Config,
   specs: readonly MountSpec[],
-  directory: string,
-  machine: Machine,
-  split: boolean,
+  { files, mounts }: Machine,
+  inUserNamespace: boolean,
 ): Layers {
-  if (root === "/") {
-    const { files } = machine;
+  const { path } = root!;
+  if (path === "/") {
     const covered = specs.map(({ destination }) => destination);
-    return machineLayers({ mounts: machine.mounts(), files, split }, covered, directory);
+    const copied = {
+      mounts: mounts(),
+      files,
+      ...(inUserNamespace && { knows: knownOwners(linux) }),
+    };
+    return machineLayers(copied, covered, process!.cwd);
   }
-  const owner = machine.files.stat(root) ?? { mode: 0o755, uid: 0, gid: 0 };
+  const owner = files.stat(path) ?? { mode: 0o755, uid: 0, gid: 0 };
   return {
-    layers: [{ place: "/", lower: root, kind: "directory", attributes: 0, owner, required: true }],
+    layers: [{ place: "/", lower: path, kind: "directory", attributes: 0, owner, required: true }],
   };
 }
 
