@@ -31,11 +31,11 @@ import {
   OPEN_TREE_CLONE,
 } from "../ffi/constants/mount.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
-import { type Cell, ERRNO, type Note, type Operand } from "../ffi/plan/step.ts";
+import { type Cell, ERRNO, type Need, type Note, type Operand } from "../ffi/plan/step.ts";
 import { NEEDS } from "./kernel.ts";
 
-/** An option of a file system: a flag, or a name and its value. */
-export type FilesystemOption = readonly [name: string, value?: string];
+/** An option of a file system: a flag, or a name and its value; and what is said if it is refused. */
+export type FilesystemOption = readonly [name: string, value?: string, refused?: Need];
 
 /** What is to be changed of a mount's attributes, see mount_setattr(2). */
 export interface Attributes {
@@ -60,11 +60,12 @@ export function makeFilesystem(
   note: Note,
 ): Cell {
   const context = p.call("fsopen", [type, FSOPEN_CLOEXEC], { needs: NEEDS.mountApi, ...note });
-  for (const [name, value] of options) {
+  for (const [name, value, refused] of options) {
     const command = value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
     p.call("fsconfig", [context, command, name, value ?? 0, 0], {
       why: "an option of the file system",
       ...refusedOption(note, name, value),
+      ...(refused && { needs: refused }),
     });
   }
   const { why: _, ...rest } = note;

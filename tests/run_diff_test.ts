@@ -248,6 +248,20 @@ test("the directory that keeps changes is empty inside, and all else can be look
   assertEquals(beside, { code: 0, signal: null, stdout: "", stderr: "" });
 });
 
+test("a directory that can't keep changes is said to be that", async () => {
+  using directory = scratch();
+  const script = `cd "$1" && mount -t tmpfs none . && cd "$1" && mkdir lower upper work merged &&
+    mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged &&
+    mkdir merged/keep && shift && exec "$@"`;
+  const keep = denspaceRun("--keep", `${directory.path}/merged/keep`, "--", "true");
+  const { stderr, code } = await output(
+    ["unshare", "-m", "sh", "-c", script, "sh", directory.path, ...keep],
+    { cwd: "/" },
+  );
+  assertEquals(code, 1);
+  assertMatch(stderr, /Invalid argument\ndenspace run: changes can't be kept on another overlay, /);
+}, ["root"]);
+
 test("the working directory may be on a mount of its own", async (account) => {
   using directory = scratch();
   // The mount lies where nothing else of a container does.

@@ -10,6 +10,8 @@
  *
  * @module
  */
+import { EINVAL } from "../../ffi/constants/errno.ts";
+import type { Need } from "../../ffi/plan/step.ts";
 import type { FilesystemOption } from "../mount_api.ts";
 import { isWithin, type MountEntry } from "./mount_table.ts";
 import type { IdMapping, Linux } from "./oci.ts";
@@ -198,6 +200,13 @@ export function layerPlace(name: string): string {
   return place === "/" ? place : `/${place}`;
 }
 
+/** What can't hold the changes of an overlay. */
+const UNFIT: Need = {
+  errno: EINVAL,
+  text: "changes can't be kept on another overlay, or over a network: " +
+    "--keep takes a directory on another file system",
+};
+
 /** The options of an overlay whose upper layer is below the working directory. */
 export function overlayOptions(
   name: string,
@@ -207,7 +216,7 @@ export function overlayOptions(
   return [
     // A colon separates several directories.
     ["lowerdir", lower.replace(/[\\:]/g, "\\$&")],
-    ["upperdir", `${name}/upper`],
+    ["upperdir", `${name}/upper`, UNFIT],
     ["workdir", `${name}/work`],
     // What was changed is then to be seen in the upper layer alone.
     ["redirect_dir", "nofollow"],
