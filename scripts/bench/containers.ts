@@ -164,7 +164,7 @@ function limits(setting: Setting): Group[] {
     tried(`denspace run, ${name}`, [
       ...[...bundled, "run", "--rootfs", root, ...options, ...more, "--", "true"],
     ]);
-  const [limited, whole] = [ours(what), ours(`${what}, veth with a rate`, ...network)];
+  const [limited, whole] = [ours("limits"), ours("limits, veth with a rate", ...network)];
   const resources: Resources = {
     memory: { limit: 64 * 2 ** 20 },
     cpu: { quota: 100_000, period: 100_000 },
@@ -176,9 +176,12 @@ function limits(setting: Setting): Group[] {
     },
   };
   return [
-    { title: "limits and a network", rows: [[empty], [limited, 1.7], [whole, 1.7]] },
     {
-      title: "limits, and runc with the same",
+      title: `limits of ${what}, and a network`,
+      rows: [[empty], [limited, 1.7], [whole, 1.7]],
+    },
+    {
+      title: `limits of ${what}, and runc with the same`,
       rows: [[runtime("runc", setting, { resources })], [limited, 1], [whole, 1]],
     },
   ];
