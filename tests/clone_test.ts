@@ -285,6 +285,11 @@ cloneTest("signals to the parent don't disturb its children", async ({ inDeno })
     }
     storm.kill("SIGKILL");
     await storm.status;
+    // A signal that Deno finds when it is about to end, and handles no more, ends it.
+    for (let before = -1; before < received;) {
+      before = received;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     return { ends: [...new Set(ends)], received };
   });
   assertEquals(ends, ["exited 0"]);
@@ -442,7 +447,6 @@ cloneTest("a Worker clones as the script does, and at once with others", async (
 const STEPS: [refused: CallName[], error: string][] = [
   [["rt_sigprocmask"], "rt_sigprocmask: Function not implemented"],
   [["prctl"], "prctl: Function not implemented"],
-  [["clone3", "clone"], "clone: Function not implemented"],
   [["rt_sigaction"], "rt_sigaction: Function not implemented"],
   [["clone3", "rt_sigaction"], "rt_sigaction: Function not implemented"],
   [["prlimit64"], "prlimit64: Function not implemented"],
@@ -461,7 +465,7 @@ for (const [refused, expected] of STEPS) {
           const signals = text("/proc/thread-self/status").match(/^Sig(Blk|Ign|Cgt).*/gm)!.join();
           const children = text("/proc/thread-self/children");
           const descriptors = [...Deno.readDirSync("/proc/self/fd")].length;
-          return `${signals} ${children} ${descriptors} ${text("/proc/self/maps").match(/r-xp/g)}`;
+          return `${signals} ${children} ${descriptors}`;
         };
         api.clone(program, { stdout: 2 }).wait();
         const before = state();
