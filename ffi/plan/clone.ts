@@ -43,7 +43,7 @@ import { withSibling } from "./successor.ts";
 
 /** What a child is to be. */
 export interface CloneOptions {
-  /** Flags of clone(2): the namespaces to make. */
+  /** Flags of clone(2): the namespaces to make. `CLONE_NEWTIME` only where there is clone3(2). */
   readonly flags?: number;
   /** The arguments that the plan finds, the first being the program's name. */
   readonly argv?: readonly string[];
@@ -79,7 +79,7 @@ export interface Child {
  * and the limit of open files that Deno was started with. It stays a zombie
  * until its end is asked for.
  *
- * See clone(2).
+ * See clone(2); it is clone3(2) that is called, where that is there.
  *
  * @param program the plan
  * @param options what the child is to be
