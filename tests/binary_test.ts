@@ -342,8 +342,10 @@ test(
 const SUITES: Readonly<Record<string, RegExp>> = {
   "differential_lsns_test.ts": /./,
   "differential_maps_test.ts": /./,
+  "differential_nsenter_program_test.ts": /./,
   "differential_nsenter_test.ts": /./,
   "differential_persist_test.ts": /./,
+  "differential_unshare_program_test.ts": /./,
   "differential_unshare_test.ts": /./,
   // without other versions of Deno
   "end_to_end_test.ts": /^([a-z]|500)/,

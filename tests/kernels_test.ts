@@ -63,7 +63,7 @@ const FILTERS: Suite = {
 };
 
 function comparisons(part: string): Suite {
-  const files = ["unshare", "nsenter", "maps", "persist"];
+  const files = ["unshare", "unshare_program", "nsenter", "nsenter_program", "maps", "persist"];
   return {
     name: ALL ? "all comparisons" : `comparisons, part ${part}`,
     files: files.map((name) => `differential_${name}_test.ts`),

@@ -13,6 +13,7 @@ import {
   USERNS,
   words,
 } from "./differential.ts";
+import { busybox } from "./differential_cases.ts";
 import { as, ETC, inEtc } from "./users.ts";
 
 /** A command line, in a shell in which `unshare` or `nsenter` is the one under test. */
@@ -61,14 +62,6 @@ exec "$@"
   })),
   { path: "root/proc" },
 ];
-
-function busybox(): Uint8Array {
-  try {
-    return Deno.readFileSync("/usr/bin/busybox");
-  } catch {
-    return new Uint8Array();
-  }
-}
 
 /** What tells where a shell is. */
 const WHERE = `echo $0 $#; hostname; ip -br addr; readlink /proc/1/exe
