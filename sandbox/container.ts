@@ -22,7 +22,8 @@ export interface ContainerOptions {
  * The configuration is all there is. Where it says nothing, nothing keeps the program
  * inside: no namespace is made, no system call is filtered, and root keeps all its
  * capabilities. `denspace run --print-config` writes one that has it all. Paths of the
- * machine are absolute. What is not supported is an error, not left out. These annotations say what the specification has no words for:
+ * machine are absolute. What is not supported is an error, not left out. These
+ * annotations say what the specification has no words for:
  *
  * | annotation                 | value                                                         |
  * | -------------------------- | ------------------------------------------------------------- |

@@ -141,7 +141,7 @@ export function spawn(options: SpawnOptions): Process;
  * Starts a plan as a program of its own.
  *
  * It returns when the plan has become a program, or has ended; in the case of a
- * container, when the program in it runs. A step that fails throws.
+ * container, when the program in it runs. A step that fails throws. See clone(2).
  *
  * @param plan the plan
  * @param options its arguments, and where its streams lead
@@ -191,7 +191,8 @@ export function spawn(first: SpawnOptions | Plan, options: PlanOptions = {}): Pr
  */
 export function spawnSync(options: SpawnOptions): ProcessOutput;
 /**
- * Runs a plan to its end, as {@linkcode spawn} starts it; blocks this thread.
+ * Runs a plan to its end, as {@linkcode spawn} starts it; blocks this thread. See
+ * clone(2), wait(2).
  *
  * @param plan the plan
  * @param options its arguments, and where its streams lead
