@@ -103,6 +103,6 @@ function makeDirectories(path: string): void {
 function hash(bytes: Uint8Array<ArrayBuffer>): string {
   const words = new Uint32Array(bytes.buffer, 0, bytes.length >> 2);
   let hash = 0x811c9dc5;
-  for (const word of words) hash = Math.imul(hash ^ word, 0x01000193);
+  for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i]!, 0x01000193);
   return (hash >>> 0).toString(16).padStart(8, "0");
 }
