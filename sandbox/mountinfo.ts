@@ -45,5 +45,6 @@ export function parseMountinfo(text: string, type = ""): MountLine[] {
 
 /** A field as it is meant: blanks, newlines and backslashes stand there in octal. */
 function unescaped(text: string): string {
+  if (!text.includes("\\")) return text;
   return text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
 }
