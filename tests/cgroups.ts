@@ -5,6 +5,7 @@
  */
 import { findHierarchies, type Hierarchy } from "../sandbox/cgroup/hierarchies.ts";
 import { assertEquals } from "../scripts/std.ts";
+import { missing } from "./container.ts";
 import { exists } from "./processes.ts";
 
 /** The hierarchies that are mounted. */
@@ -21,11 +22,24 @@ export const VERSION_2: boolean = unified !== undefined;
  * What is missing for tests of limits, if something is: of version 2 only the root,
  * which has no `cgroup.events`, may have processes and limits below it.
  */
-export const MISSING: string | undefined = Deno.uid() !== 0
+const MISSING = Deno.uid() !== 0
   ? "root"
   : unified && exists(`${unified.own}/cgroup.events`)
   ? "to be started in the root cgroup"
-  : undefined;
+  : missing();
+
+/** Registers a test of limits. */
+export function limitsTest(
+  name: string,
+  fn: () => void | Promise<void>,
+  lacks: string | undefined = MISSING,
+): void {
+  Deno.test({
+    name: `root: ${name}${lacks === undefined ? "" : ` (needs ${lacks})`}`,
+    ignore: lacks !== undefined,
+    fn,
+  });
+}
 
 /** Cgroups of a test in each hierarchy, and what they are called; nothing may be left in them. */
 export interface Parent extends Disposable {

@@ -2,7 +2,8 @@
 import * as denspace from "../mod.ts";
 import type { ContainerConfig } from "../mod.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
-import { inDirectory, rootTest } from "./child.ts";
+import { limitsTest } from "./cgroups.ts";
+import { inDirectory } from "./child.ts";
 import { until } from "./processes.ts";
 
 const { ConfigError, containerPlan, emit, explain, plan, spawn, spawnSync, SyscallError } =
@@ -184,7 +185,7 @@ Deno.test("a container is not cloned: it would stop this thread", () => {
   assertThrows(() => denspace.clone(containerPlan(configOf("true"))), TypeError, "for spawn");
 });
 
-rootTest("its limits are kept, and end with it", () => {
+limitsTest("its limits are kept, and end with it", () => {
   const { namespaces: _, ...linux } = configOf("").linux!;
   const script = "grep -o 'denspace-test-.*' /proc/self/cgroup";
   const cgroupsPath = `denspace-test-${Deno.pid}`;

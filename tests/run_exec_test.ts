@@ -1,5 +1,6 @@
 /** A further program in a container that runs. */
 import { assert, assertEquals, assertMatch, dirname, fromFileUrl, join } from "../scripts/std.ts";
+import { limitsTest } from "./cgroups.ts";
 import {
   type Account,
   denspaceRun,
@@ -135,7 +136,7 @@ test("Landlock and the limits hold for it", async (account) => {
   });
 });
 
-test("it is in the cgroups of the container", async () => {
+limitsTest("it is in the cgroups of the container", async () => {
   await inContainer("root", ["--pids-limit", "20"], async (pid, container) => {
     const child = Number(Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`));
     const expected = Deno.readTextFileSync(`/proc/${child}/cgroup`);
@@ -150,7 +151,7 @@ test("it is in the cgroups of the container", async () => {
     Deno.kill(child, "SIGKILL");
     await container.status;
   });
-}, ["root"]);
+});
 
 test("the description is sealed, and never inside", async (account) => {
   await inContainer(account, [], async (pid) => {

@@ -8,17 +8,8 @@ import { planContainer } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
 import { isControl, type Plan, type Step } from "../ffi/plan/step.ts";
 import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
-import { below, HIERARCHIES, MISSING, parent, VERSION_2 } from "./cgroups.ts";
-import {
-  denspaceRun,
-  makeRoot,
-  output,
-  type Result,
-  scratch,
-  spawn,
-  test,
-  USER,
-} from "./container.ts";
+import { below, HIERARCHIES, limitsTest, parent, VERSION_2 } from "./cgroups.ts";
+import { denspaceRun, makeRoot, output, type Result, scratch, spawn, USER } from "./container.ts";
 import { exists, until } from "./processes.ts";
 
 const place = scratch();
@@ -35,12 +26,7 @@ async function limited(
   return await output(denspaceRun(...args, "sh", "-c", script));
 }
 
-function rootTest(name: string, fn: () => Promise<void>, lacks = MISSING): void {
-  if (lacks === undefined) test(name, fn, ["root"]);
-  else Deno.test({ name: `root: ${name} (needs ${lacks})`, ignore: true, fn });
-}
-
-rootTest("a memory limit kills what exceeds it, and that is said", async () => {
+limitsTest("a memory limit kills what exceeds it, and that is said", async () => {
   using own = parent();
   const script = "head -c 200m /dev/zero | tail -c 150m | wc -c";
   const { stderr } = await limited(["--memory", "40m"], script, own.name);
@@ -58,7 +44,7 @@ rootTest("a memory limit kills what exceeds it, and that is said", async () => {
   assertEquals([enough.stdout, enough.stderr], ["9437184\n", ""]);
 });
 
-rootTest("a limit of processes stops a fork bomb, and that is said", async () => {
+limitsTest("a limit of processes stops a fork bomb, and that is said", async () => {
   using own = parent();
   const bomb = "bomb() { bomb & bomb & }; bomb 2>/dev/null; sleep 0.2; ls -d /proc/[0-9]* | wc -l";
   const { stdout, stderr } = await limited(["--pids-limit", "30"], bomb, own.name);
@@ -67,7 +53,7 @@ rootTest("a limit of processes stops a fork bomb, and that is said", async () =>
   assert(Number(stdout.trim() || 0) <= 30, stdout);
 });
 
-rootTest("a limit of the processors is kept", async () => {
+limitsTest("a limit of the processors is kept", async () => {
   using own = parent();
   const statistics = "cat /sys/fs/cgroup/cpu/cpu.stat /sys/fs/cgroup/cpu.stat 2>/dev/null";
   const work = "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; times";
@@ -82,7 +68,7 @@ rootTest("a limit of the processors is kept", async () => {
   assert(!/^nr_throttled [1-9]/m.test(free.stdout), free.stdout);
 });
 
-rootTest("a container stays on its processors", async () => {
+limitsTest("a container stays on its processors", async () => {
   using own = parent();
   const { stdout } = await limited(
     ["--cpuset", "0"],
@@ -117,7 +103,7 @@ function disk(): { device: string; options: string[]; file: string } | undefined
 
 const DISK = Deno.uid() === 0 ? disk() : undefined;
 
-rootTest("a limit of a disk slows what is written to it", async () => {
+limitsTest("a limit of a disk slows what is written to it", async () => {
   using own = parent();
   const { device, options, file } = DISK!;
   const write = `dd if=/dev/zero of=${file} bs=256k count=8 oflag=direct conv=notrunc 2>&1`;
@@ -132,7 +118,7 @@ rootTest("a limit of a disk slows what is written to it", async () => {
   assert(times[1]! - times[0]! > 1, stdout);
 }, DISK ? undefined : "a disk");
 
-rootTest("only the devices that are named can be used, and as is said", async () => {
+limitsTest("only the devices that are named can be used, and as is said", async () => {
   using own = parent();
   const tun = `${place.path}/tun`; // see the kernel's devices.txt
   new Deno.Command("mknod", { args: [tun, "c", "10", "200"] }).outputSync();
@@ -151,7 +137,7 @@ rootTest("only the devices that are named can be used, and as is said", async ()
   assert(!/^(read|write)$/m.test(none.stdout), none.stdout);
 });
 
-rootTest("a container sees its own cgroups only, and can change none of it", async () => {
+limitsTest("a container sees its own cgroups only, and can change none of it", async () => {
   using own = parent();
   const script = `cat /proc/self/cgroup
     for file in memory/memory.limit_in_bytes memory.max memory/cgroup.procs cgroup.procs; do
@@ -162,7 +148,7 @@ rootTest("a container sees its own cgroups only, and can change none of it", asy
   assertMatch(stdout, VERSION_2 ? /^0::\/$/m : /^\d+:memory:\/$/m);
 });
 
-rootTest(
+limitsTest(
   "the limits are those that the kernel has, and the supervisor is not in them",
   async () => {
     using own = parent();
@@ -194,7 +180,7 @@ function gc(): string[] {
   return [...denspaceRun().slice(0, -1), "gc"];
 }
 
-rootTest("gc ends what a killed supervisor has left, and leaves what runs alone", async () => {
+limitsTest("gc ends what a killed supervisor has left, and leaves what runs alone", async () => {
   using own = parent();
   const args = ["--rootfs", root, "--cgroup-parent", own.name, "--pid", "host"];
   const start = async (script: string): Promise<[Deno.ChildProcess, number]> => {
@@ -224,7 +210,7 @@ function isRunning(pid: number): boolean {
 }
 
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-  rootTest(`a container that ${signal} ends leaves no cgroup`, async () => {
+  limitsTest(`a container that ${signal} ends leaves no cgroup`, async () => {
     using own = parent();
     const args = ["--init", "--rootfs", root, "--cgroup-parent", own.name, "--memory", "64m"];
     const child = spawn(denspaceRun(...args, "--", "sh", "-c", "echo started; exec sleep 600"));
@@ -237,7 +223,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
   });
 }
 
-rootTest("processes that outlive the program end with its cgroup", async () => {
+limitsTest("processes that outlive the program end with its cgroup", async () => {
   using own = parent();
   const script = "sleep 600 >/dev/null 2>&1 & sleep 600 >/dev/null 2>&1 & echo $!";
   const { stdout, code } = await limited(["--pid", "host", "--pids-limit", "20"], script, own.name);
@@ -245,7 +231,7 @@ rootTest("processes that outlive the program end with its cgroup", async () => {
   assert(!isRunning(Number(stdout)));
 });
 
-rootTest("what can't be had is one line, before anything is made", async () => {
+limitsTest("what can't be had is one line, before anything is made", async () => {
   using own = parent();
   const fails = async (options: string[], expected: RegExp): Promise<void> => {
     const { stdout, stderr, code } = await limited(options, "echo started", own.name);
@@ -274,7 +260,7 @@ const GROUPED = HIERARCHIES.some(({ version, controllers, own }) =>
 );
 
 if (GROUPED) {
-  rootTest(
+  limitsTest(
     "a limit of the processors is none for processes in real time, and that is said",
     async () => {
       using own = parent();
@@ -317,7 +303,7 @@ function userCache(): string {
   return path;
 }
 
-rootTest(
+limitsTest(
   "an ordinary user has limits in a cgroup of his own, else it is said how to get one",
   async () => {
     using own = parent(USER);
@@ -356,7 +342,7 @@ function failing({ op, args: _args, ...rest }: Step): Step {
     : { ...rest, op: "raise", args: [EPERM], note };
 }
 
-rootTest("whichever step fails, nothing is left", async () => {
+limitsTest("whichever step fails, nothing is left", async () => {
   using own = parent();
   const options = ["--memory", "64m", "--pids-limit", "30", "--cpus", "1"];
   const { stdout } = await output(

@@ -1,20 +1,16 @@
 /** Limits, usage and networks of programs that a script starts. */
 import { type ProcessOutput, spawn, type SpawnOptions, spawnSync } from "../mod.ts";
 import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
-import { MISSING, type Parent, parent } from "./cgroups.ts";
+import { limitsTest, type Parent, parent } from "./cgroups.ts";
 
 /** The cgroup of a test. */
 let own: Parent;
 
-function rootTest(name: string, fn: () => void | Promise<void>): void {
-  Deno.test({
-    name: MISSING ? `${name}: needs ${MISSING}` : name,
-    ignore: MISSING !== undefined,
-    fn: async () => {
-      using made = parent();
-      own = made;
-      await fn();
-    },
+function test(name: string, fn: () => void | Promise<void>): void {
+  limitsTest(name, async () => {
+    using made = parent();
+    own = made;
+    await fn();
   });
 }
 
@@ -29,7 +25,7 @@ function text({ stdout }: ProcessOutput): string {
   return new TextDecoder().decode(stdout);
 }
 
-rootTest("what a program and its children use is in the result", async () => {
+test("what a program and its children use is in the result", async () => {
   const work =
     "head -c 30m /dev/zero | tail -c 20m | wc -c; i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done";
   const output = spawnSync(limited({}, work));
@@ -44,7 +40,7 @@ rootTest("what a program and its children use is in the result", async () => {
   assertEquals("usage" in spawnSync({ command: "true" }), false);
 });
 
-rootTest("a memory limit kills, and the result tells of it", async () => {
+test("a memory limit kills, and the result tells of it", async () => {
   const resources = { memory: { limit: 40 * 2 ** 20 } };
   const { signal, usage } = await spawn({
     ...limited(resources, "exec dd if=/dev/zero of=/dev/null bs=150M count=1"),
@@ -54,7 +50,7 @@ rootTest("a memory limit kills, and the result tells of it", async () => {
   assert(usage!.memoryPeak! <= 40 * 2 ** 20);
 });
 
-rootTest("processes that outlive the program end with it", async () => {
+test("processes that outlive the program end with it", async () => {
   const process = spawn({ ...limited({}, "sleep 600 >/dev/null & echo $!"), stdout: "piped" });
   const pid = text(await process.output()).trim();
   const state = (): string => {
@@ -67,7 +63,7 @@ rootTest("processes that outlive the program end with it", async () => {
   assertMatch(state(), /^(Z|gone)$/);
 });
 
-rootTest("what fails leaves no cgroup, and says what", () => {
+test("what fails leaves no cgroup, and says what", () => {
   const fails = (options: SpawnOptions, expected: RegExp): void => {
     let message = "";
     try {
@@ -90,7 +86,7 @@ rootTest("what fails leaves no cgroup, and says what", () => {
   );
 });
 
-rootTest("a program has an interface to where we are, and it is gone with it", () => {
+test("a program has an interface to where we are, and it is gone with it", () => {
   // In a network namespace that stands for the machine's.
   const script = `
     import { spawnSync } from "${new URL("../mod.ts", import.meta.url)}";
