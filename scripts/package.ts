@@ -10,7 +10,7 @@ import { dirname, fromFileUrl, join, parseArgs, toFileUrl } from "./std.ts";
 import project from "../deno.json" with { type: "json" };
 
 /** What a person can read, without a stack. */
-export class PackageError extends Error {
+class PackageError extends Error {
   override readonly name = "PackageError";
 }
 

@@ -260,7 +260,7 @@ const TABLES = [
 ] as const;
 
 /** The system calls of the kernel's headers, for all architectures. */
-export async function systemCalls(): Promise<Set<string>> {
+async function systemCalls(): Promise<Set<string>> {
   const tables = await Promise.all(TABLES.map((command) => tableOf(command)));
   return new Set(tables.flatMap((table) => [...table.keys()]));
 }
