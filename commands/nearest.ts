@@ -13,6 +13,7 @@ export function unknownCommand(name: string, known: readonly string[]): string {
 
 /** The words that begin so, or else those that the fewest typing errors lead to, if these are few. */
 export function nearest(word: string, known: readonly string[]): string[] {
+  if (word === "") return [];
   const begin = known.filter((other) => other.startsWith(word));
   if (begin.length > 0) return begin;
   const distances = known.map((other) => [other, distance(word, other)] as const);

@@ -13,7 +13,7 @@ function run(file: string, ...args: string[]): { code: number; stdout: string; s
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-Deno.test("the bundle can be executed, from any directory", () => {
+Deno.test("the bundle can be executed, from any directory, and installed", () => {
   const directory = Deno.makeTempDirSync({ prefix: "denspace-" });
   try {
     const file = `${directory}/denspace.js`;
@@ -25,6 +25,10 @@ Deno.test("the bundle can be executed, from any directory", () => {
       assert(stdout.startsWith(`\nUsage:\n `) && stdout.includes(` ${command} `), stderr);
     }
     assert(run(file).stdout.includes("\n unshare "));
+    const install = ["install", "--global", "--root", directory, "--allow-ffi", "--name", "here"];
+    assertEquals(run(Deno.execPath(), ...install, file).code, 0);
+    assert(run(`${directory}/bin/here`, "nsenter", "--version").stdout.startsWith("nsenter "));
+    Deno.removeSync(`${directory}/bin`, { recursive: true });
     const again = run(Deno.execPath(), "run", "-A", script, file);
     assertEquals(again.code, 0, again.stderr);
     const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();

@@ -65,6 +65,14 @@ Deno.test("a command that does not exist leads to the nearest that does", () => 
   }
 });
 
+Deno.test("a word too many is a mistake", () => {
+  for (const command of ["help", "man", "completion", "link", "gc"]) {
+    const { code, stdout, stderr } = denspace(command, "zsh", "extra");
+    assertEquals([code, stdout], [1, ""], command);
+    assertEquals(stderr.split("\n").length, 2, stderr);
+  }
+});
+
 Deno.test("an option that denspace has not is a mistake", () => {
   assertEquals(denspace("--frobnicate"), {
     code: 1,
@@ -82,4 +90,5 @@ Deno.test("the nearest words are those with the fewest typing errors, if these a
   assertEquals(nearest("emti", known), ["emit"]);
   assertEquals(nearest("limk", known), ["link"]);
   assertEquals(nearest("frobnicate", known), []);
+  assertEquals(nearest("", known), []);
 });
