@@ -28,6 +28,7 @@ import { pidfdSendSignal } from "../ffi/pidfd.ts";
 import { fstat } from "../ffi/stat.ts";
 import { close, unlink } from "../ffi/unistd.ts";
 import { type NamespaceName, NAMESPACES } from "./namespaces.ts";
+import { show } from "./spawn/values.ts";
 
 /**
  * A namespace that is held open: it exists as long as this value is not
@@ -84,6 +85,11 @@ export type NamespaceSource =
  * ```
  */
 export function openNamespace(source: NamespaceSource): Namespace {
+  if (typeof source !== "object" || source === null) {
+    throw new TypeError(
+      `a namespace is found by { path } or { pid, type }, not by ${show(source)}`,
+    );
+  }
   if ("path" in source) return wrap(openFile(source.path));
   if ("fd" in source) return wrap(fcntl(source.fd, F_DUPFD_CLOEXEC));
   const file = fileOf(source.type);

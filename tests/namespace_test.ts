@@ -1,5 +1,6 @@
 /** Namespaces as values, and this process in them. */
 import * as denspace from "../mod.ts";
+import { show } from "../sandbox/spawn/values.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../scripts/std.ts";
 import { beside, inChild, inDirectory, rootTest } from "./child.ts";
 import { comm, until } from "./processes.ts";
@@ -40,6 +41,9 @@ Deno.test("what is no namespace is refused, and leaves no descriptor", () => {
   assertThrows(() => openNamespace({ path: "/dev/null" }), SyscallError, "ioctl");
   assertThrows(() => openNamespace({ path: "/no" }), SyscallError, "open /no");
   assertThrows(() => openNamespace({ pid: 2 ** 30, type: "net" }), SyscallError);
+  for (const source of [Deno.pid, "/proc/self/ns/net", null]) {
+    assertThrows(() => openNamespace(source as never), TypeError, `type }, not by ${show(source)}`);
+  }
   assertThrows(() => openNamespace({ pid: 0, type: "net" }), RangeError);
   assertThrows(() => openNamespace({ pid: 1.5, type: "net" }), TypeError);
   assertThrows(() => openNamespace({ pid: 1, type: "no" as never }), TypeError);

@@ -521,7 +521,7 @@ const failures: [what: string, options: ProgramOptions, message: RegExp, syscall
   [
     "a descriptor that is not open",
     { command: "true", descriptors: { 3: 1_000_000 } },
-    /^(cannot pass descriptor 1000000 on|fcntl): Bad file/,
+    /^cannot pass descriptor 1000000 on: Bad file/,
     "fcntl",
   ],
   [
@@ -587,6 +587,19 @@ const wrong: [what: string, options: unknown, error: ErrorConstructor, message: 
   ["NUL", { command: "a\0b" }, TypeError, /command must not contain NUL/],
   ["NUL in bytes", { command: "a", args: [new Uint8Array(1)] }, TypeError, /args\[0\] must not/],
   ["a name with =", { command: "a", env: { "A=B": "" } }, TypeError, /env has a variable/],
+  [
+    "a Map of variables",
+    { command: "a", env: new Map() },
+    TypeError,
+    /plain object, not \[object Map\]/,
+  ],
+  ["an object of no kind", { command: Object.create(null) }, TypeError, /not \[object Object\]/],
+  [
+    "a cgroup elsewhere",
+    { command: "a", resources: {}, cgroupsPath: "../a" },
+    RangeError,
+    /no path of a cgroup: ..\/a$/,
+  ],
   ["a host's own name", { command: "a", hostname: "x" }, TypeError, /hostname needs a UTS/],
   ["a map for nobody", { command: "a", uidMap: "root" }, TypeError, /uidMap needs a new user/],
   ["an unknown kind", { command: "a", namespaces: { mnt: true } }, TypeError, /no "mnt"/],

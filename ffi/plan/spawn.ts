@@ -23,6 +23,7 @@ import { P_PID, WEXITED, WNOWAIT } from "../constants/wait.ts";
 import { environment, ownEnvironment } from "../environ.ts";
 import { SyscallError } from "../errno.ts";
 import { F_GETFD, F_SETFD, fcntl } from "../fcntl.ts";
+import { described } from "../libc.ts";
 import { pidfdOpen } from "../pidfd.ts";
 import { syscall } from "../syscall.ts";
 import { close, getpid, pipe2, read } from "../unistd.ts";
@@ -172,7 +173,9 @@ class Channel {
 
   /** Gives the executable a path and has it started. */
   launch(inherited: readonly number[], run: (file: string) => void): void {
-    const change = inherited.filter((fd) => fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    const change = inherited.filter((fd) =>
+      described({ step: `cannot pass descriptor ${fd} on` }, () => fcntl(fd, F_GETFD)) & FD_CLOEXEC
+    );
     const runFile = (fd: number): void => {
       try {
         for (const each of change) fcntl(each, F_SETFD, 0);

@@ -324,8 +324,12 @@ export function checkResources(value: unknown): Resources {
   return value as Resources;
 }
 
-/** A path of cgroups, whose last part is the name of a new one. */
-const cgroupsPath: Check = (value, path) => {
+/**
+ * Checks that a value is a path of cgroups, whose last part is the name of a new one.
+ *
+ * @throws {ConfigError} when it can't be that
+ */
+export const checkCgroupsPath: Check = (value, path) => {
   text(value, path);
   if (!/^\/?((?!\.{1,2}(\/|$))[^/:\n]+\/)*(?!\.{1,2}$)[^/:\n]+$/.test(value as string)) {
     fail(path, `is no path of a cgroup: ${value}`);
@@ -358,7 +362,7 @@ const linux: Check = object({
   rootfsPropagation: oneOf(["private", "slave", "shared", "unbindable"]),
   maskedPaths: list(absolute),
   readonlyPaths: list(absolute),
-  cgroupsPath,
+  cgroupsPath: checkCgroupsPath,
   resources,
 });
 

@@ -14,7 +14,7 @@ import { getegid, geteuid, getpid } from "../../ffi/unistd.ts";
 import { findHierarchies } from "../cgroup/hierarchies.ts";
 import { type Cgroup, layOutCgroup } from "../cgroup/layout.ts";
 import { newId } from "../container/state.ts";
-import { checkResources } from "../container/supported.ts";
+import { checkCgroupsPath, checkResources } from "../container/supported.ts";
 import { parseAddress, parsePrefix } from "../network/address.ts";
 import { parseRate } from "../network/rate.ts";
 import { endsOf, type Veth } from "../network/veth.ts";
@@ -273,7 +273,8 @@ function outside(
   { resources, cgroupsPath, network }: ProgramOptions,
 ): Pick<Checked, "id" | "cgroup" | "veth"> {
   const id = resources || network ? newId() : "";
-  const path = optionalText("cgroupsPath", cgroupsPath) ?? `denspace-${id}`;
+  if (cgroupsPath !== undefined) checkCgroupsPath(cgroupsPath, "cgroupsPath");
+  const path = cgroupsPath ?? `denspace-${id}`;
   return {
     id,
     cgroup: resources && layOutCgroup(

@@ -158,7 +158,7 @@ export interface SpawnOptions extends ProgramOptions, StreamOptions {}
 /** How we deal with a plan that is started. */
 export interface PlanOptions extends StreamOptions {
   /** The arguments that the plan finds, the first being the program's name. */
-  readonly argv?: readonly string[] | undefined;
+  readonly argv?: readonly Text[] | undefined;
 }
 
 /** How we deal with a program. */

@@ -15,7 +15,9 @@ const HOST_NAME_MAX = 64;
 
 /** A value as a message shows it. */
 export function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  const isObject = typeof value === "function" || typeof value === "object" && value !== null;
+  return isObject ? Object.prototype.toString.call(value) : String(value);
 }
 
 /** Fails unless an object has none but these keys. */
@@ -31,8 +33,9 @@ export function known(what: string, value: object, keys: ReadonlySet<string>): v
 /** An object, or an empty one for none. */
 export function object(name: string, value: object | undefined): Record<string, unknown & never> {
   if (value === undefined) return {};
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`${name} must be an object, not ${show(value)}`);
+  // An array, a Map, Headers: what is in them would not be found.
+  if (typeof value !== "object" || value === null || Symbol.iterator in value) {
+    throw new TypeError(`${name} must be a plain object, not ${show(value)}`);
   }
   return value as Record<string, never>;
 }
