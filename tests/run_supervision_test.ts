@@ -206,6 +206,23 @@ test("what is typed while the program does not read is kept, and no deadlock", a
   assertMatch(stdout, /\n500\r\n$/);
 });
 
+test("on a terminal standard input ends for all that read it, whenever they do", async (account) => {
+  const shown = async (stdin: string, ...program: string[]): Promise<string> => {
+    const { stdout, code } = await run(["-t", "--timeout", "20", "--", ...program], {
+      as: account,
+      stdin,
+    });
+    assertEquals(code, 0, stdout);
+    return stdout;
+  };
+  // The end of what is no line, and one for each program.
+  assertMatch(await shown("end", "sh", "-c", "cat; cat; cat; echo .all"), /end\.all\r\n$/);
+  // The terminal is changed while the end waits in it to be read.
+  const script = "stty -icanon; sleep 0.5; stty icanon; cat; echo all";
+  assertMatch(await shown("", "sh", "-c", script), /all\r\n$/);
+  assertMatch(await shown("sleep 0.5\necho out\n", "bash", "--norc"), /\nout\r\n/);
+});
+
 test("nothing of a container that could not start is left", async (account) => {
   using directory = scratch();
   const before = Deno.readTextFileSync("/proc/self/mountinfo");

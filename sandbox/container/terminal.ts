@@ -113,6 +113,8 @@ const [STDIN, STDOUT] = [0, 1];
 const SIZE = 4096;
 const [POLLIN, POLLOUT] = [1, 4];
 const END_OF_FILE = 4; // Ctrl-D
+/** After how many nanoseconds it is seen whether the end of standard input was read. */
+const END_AGAIN = 50_000_000;
 const NONE = 0xffff_ffff; // what poll(2) does not look at
 
 /** `struct termios` of the kernel: four words of flags, the line discipline, and characters. */
@@ -131,7 +133,7 @@ export function relay(p: Builder, master: Cell): Relay {
   const saved = { addressOf: p.cell("struct termios", TERMIOS) };
   const isTerminal = p.cell("is a terminal");
   const plain = p.label();
-  p.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_CLOEXEC], {
+  const slave = p.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_CLOEXEC], {
     why: "the program may close its terminal, and open it again",
     message: "cannot keep the terminal",
   });
@@ -143,6 +145,12 @@ export function relay(p: Builder, master: Cell): Relay {
   const polled: Operand = { addressOf: p.cell("struct pollfd [3]", 24) };
   const [input, output] = [p.cell("typed", SIZE), p.cell("shown", SIZE)];
   const [stdin, from, left] = [p.cell("stdin"), p.cell("from"), p.cell("left")];
+  // How long to wait: for ever, as long as standard input has not ended.
+  const [until, wait, now] = [
+    p.cell("until"),
+    p.cell("struct timespec", 16),
+    p.cell("no time", 16),
+  ];
   const revents = (index: number): Cell =>
     p.control("shr", [p.control("load32", [polled, 8 * index + 4]), 16]);
 
@@ -180,11 +188,28 @@ export function relay(p: Builder, master: Cell): Relay {
     p.branch("less", p.control("sub", [left, 1]), SIZE, some);
     p.branch("equal", left, -EAGAIN, end);
     p.set(stdin, NONE);
-    p.control("store8", [{ addressOf: input }, 0, END_OF_FILE]);
-    p.set(left, 1, some);
+    p.control("add", [{ addressOf: wait }, 0], { result: until });
     p.place(end);
     p.set(left, 0);
     p.place(some);
+  };
+
+  /**
+   * Types the end of standard input, of which a terminal knows only a key: whoever
+   * reads finds it there, as at the end of a file, as often as he reads.
+   */
+  const typeEnd = (): void => {
+    const unread = p.label();
+    poll(p, polled, 0, slave, POLLIN);
+    p.call("ppoll", [polled, 1, { addressOf: now }, 0, 0], {
+      why: "whether all that was typed is read",
+      message: "cannot look at the terminal",
+    });
+    p.control("equal", [revents(0), 0], { fail: unread });
+    p.control("store8", [{ addressOf: input }, 0, END_OF_FILE]);
+    p.set(from, 0);
+    p.set(left, 1);
+    p.place(unread);
   };
 
   /** Types it, as far as it is taken. */
@@ -205,7 +230,7 @@ export function relay(p: Builder, master: Cell): Relay {
 
   return {
     wait: (signals) => {
-      const again = p.here();
+      const [again, done] = [p.here(), p.label()];
       // What was typed is passed on before more of it is read.
       p.when("equal", left, 0, () => {
         poll(p, polled, 0, stdin, POLLIN);
@@ -215,7 +240,7 @@ export function relay(p: Builder, master: Cell): Relay {
         poll(p, polled, 1, master, POLLIN | POLLOUT);
       });
       poll(p, polled, 2, signals, POLLIN);
-      p.call("ppoll", [polled, 3, 0, 0, 0], {
+      p.call("ppoll", [polled, 3, until, 0, 0], {
         why: "until there is something to pass on, or a signal",
         accept: [EINTR],
         message: "cannot wait for the terminal",
@@ -225,7 +250,14 @@ export function relay(p: Builder, master: Cell): Relay {
       p.place(nothing);
       p.when("equal", revents(0), 0, () => {}, read);
       type();
-      p.branch("equal", revents(2), 0, again);
+      p.control("equal", [revents(2), 0], { fail: done });
+      p.branch("equal", until, 0, again);
+      // What is left of the time stands there: see the notes of ppoll(2).
+      p.control("equal", [p.control("load64", [{ addressOf: wait }, 8]), 0], { fail: again });
+      p.control("store64", [{ addressOf: wait }, 8, END_AGAIN]);
+      p.when("equal", left, 0, typeEnd);
+      p.jump(again);
+      p.place(done);
     },
     signal: (signal, program) => {
       p.when("equal", signal, SIGNALS.SIGWINCH, () => copySize(p, master));
