@@ -44,7 +44,7 @@ import { ownVariables, withVariables } from "./environment.ts";
 import { ArgumentError, explained } from "./getopt.ts";
 import { deviceMounts, resourcesOf } from "./limits.ts";
 import { networkOf } from "./network.ts";
-import { currentDirectory, insidePath, realPath } from "./paths.ts";
+import { currentDirectory, insidePath, realDirectory } from "./paths.ts";
 import { homeOf, parseGroup, parseUser, type Whose } from "./users.ts";
 
 /**
@@ -56,7 +56,7 @@ import { homeOf, parseGroup, parseUser, type Whose } from "./users.ts";
  */
 export function configOf(want: Wanted): Config {
   const copy = want.rootfs === undefined;
-  const root = copy ? "/" : realPath(want.rootfs!);
+  const root = copy ? "/" : realDirectory(want.rootfs!);
   const namespaces = namespacesOf(want);
   const find = (type: NamespaceType): Namespace | undefined =>
     namespaces.find((each) => each.type === type);
@@ -73,7 +73,7 @@ export function configOf(want: Wanted): Config {
     );
   }
   const layers = want.keep !== undefined
-    ? realPath(want.keep)
+    ? realDirectory(want.keep)
     : ownMounts && (copy || want.diff)
     ? "tmpfs"
     : undefined;
@@ -243,7 +243,7 @@ function processOf(
   copy: boolean,
   capabilities: Capabilities | undefined,
 ): Process {
-  const root = copy ? "/" : realPath(want.rootfs!);
+  const root = copy ? "/" : realDirectory(want.rootfs!);
   const oneId = maps && maps.groups.length === 1 && maps.groups[0]!.size === 1;
   if (oneId && want.groups.length > 0) {
     throw new ArgumentError("--group-add needs more than one group id: --userns=auto");

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { readdir } from "../ffi/dirent.ts";
 import { changes } from "../sandbox/container/diff.ts";
+import { isKept } from "../sandbox/container/layers.ts";
 import type { Context } from "./cli.ts";
 import { ArgumentError, getopt } from "./getopt.ts";
 import { type Help, HELP_OPTION, print, showHelp } from "./help.ts";
-import { realPath } from "./paths.ts";
+import { realDirectory } from "./paths.ts";
 
 const OPTIONS = [
   HELP_OPTION,
@@ -37,11 +39,15 @@ export function main(argv: readonly string[], _context: Context): void {
   const { options, operands } = getopt(OPTIONS, argv.slice(1), { permute: true });
   for (const option of options) {
     if (option.name === "help") return showHelp(help);
-    root = realPath(option.value);
+    root = realDirectory(option.value);
   }
   const [directory, more] = operands;
   if (directory === undefined || more !== undefined) {
     throw new ArgumentError("which directory? run --keep has one");
+  }
+  const names = readdir(directory);
+  if (!isKept(names)) {
+    throw new ArgumentError(`${directory} is no directory in which run --keep has kept changes`);
   }
   print(changes(directory, root).map(({ kind, path }) => `${kind} ${path}\n`).join(""));
 }

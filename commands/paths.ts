@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { O_CLOEXEC, O_PATH, open } from "../ffi/fcntl.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH, open } from "../ffi/fcntl.ts";
 import { close, readlink } from "../ffi/unistd.ts";
 import { ArgumentError } from "./getopt.ts";
 
@@ -18,7 +18,20 @@ export function currentDirectory(): string {
  * @throws {SyscallError} when there is no such file
  */
 export function realPath(path: string): string {
-  const fd = open(path, O_PATH | O_CLOEXEC);
+  return resolved(path, O_PATH | O_CLOEXEC);
+}
+
+/**
+ * The path of a directory of the machine, from the root and without links.
+ *
+ * @throws {SyscallError} when there is no such directory
+ */
+export function realDirectory(path: string): string {
+  return resolved(path, O_PATH | O_CLOEXEC | O_DIRECTORY[Deno.build.arch]);
+}
+
+function resolved(path: string, flags: number): string {
+  const fd = open(path, flags);
   try {
     return readlink(`/proc/self/fd/${fd}`);
   } finally {

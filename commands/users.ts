@@ -25,7 +25,9 @@ export function parseUser(user: string, root: string): Whose {
   const at = user.indexOf(":");
   const [name, group] = at < 0 ? [user, undefined] : [user.slice(0, at), user.slice(at + 1)];
   const known = findUser(root, name);
-  if (!known && !ID.test(name)) throw new ArgumentError(`no user '${name}' in ${root}/etc/passwd`);
+  if (!known && !ID.test(name)) {
+    throw new ArgumentError(`no user '${name}' in ${within(root)}/etc/passwd`);
+  }
   const uid = known?.uid ?? parseId(name);
   const gid = group === undefined ? known?.gid ?? 0 : parseGroup(group, root);
   return { uid, gid, groups: group === undefined ? known?.groups ?? [] : [], known };
@@ -36,7 +38,11 @@ export function parseGroup(group: string, root: string): number {
   const gid = findGroup(root, group);
   if (gid !== undefined) return gid;
   if (ID.test(group)) return parseId(group);
-  throw new ArgumentError(`no group '${group}' in ${root}/etc/group`);
+  throw new ArgumentError(`no group '${group}' in ${within(root)}/etc/group`);
+}
+
+function within(root: string): string {
+  return root === "/" ? "" : root;
 }
 
 /** The variable that a user's programs expect. */

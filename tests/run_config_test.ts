@@ -431,6 +431,31 @@ test("a mount can have the ids of the container", async () => {
   assertMatch(none.stderr, /has idmap, but there are no ids/);
 }, ["root"]);
 
+test("what can't be is one clear line, before anything is done", async (account) => {
+  const wrong: [options: string[], said: RegExp][] = [
+    [["--rootfs", "/etc/passwd"], /^denspace run: open \/etc\/passwd: Not a directory\n$/],
+    [["--keep", "/etc/passwd"], /^denspace run: open \/etc\/passwd: Not a directory\n$/],
+    [["--user", "nobody-at-all"], /^denspace run: no user 'nobody-at-all' in \/etc\/passwd\n$/],
+    [["--timeout", "1s"], /^denspace run: \S+timeout is no number of seconds: 1s\n$/],
+    [["--ulimit", "nofile=9:5"], /^denspace run: \S+ has a soft RLIMIT_NOFILE above the hard one/],
+    [["--hostname", "x".repeat(65)], /^denspace run: hostname is longer than 64 bytes: x+\n$/],
+  ];
+  for (const [options, said] of wrong) {
+    const { code, stderr } = await run([...options, "--", "true"], { as: account });
+    assertMatch(stderr, said);
+    assertEquals(code, 1);
+  }
+});
+
+test("a file that is to be mounted on a directory is said to be that", async (account) => {
+  const { code, stderr } = await run(["-v", "/etc/passwd:/usr", "--", "true"], { as: account });
+  assertMatch(
+    stderr,
+    /^denspace run: cannot mount \/etc\/passwd on \/usr: Invalid argument\n.*: a directory is mounted on a directory/,
+  );
+  assertEquals(code, 1);
+});
+
 test("what comes later says so", async (account) => {
   for (const options of [["--name", "x"], ["-d"]]) {
     const { code, stderr } = await run([...options, "--", "true"], { as: account });

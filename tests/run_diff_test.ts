@@ -212,7 +212,7 @@ test("what --keep has kept is there the next time", async (account) => {
 test("the directory that keeps changes is empty inside, and all else can be looked at", async (account) => {
   using directory = scratch();
   const root = makeRoot(`${directory.path}/root`);
-  for (const name of ["keep", "keep/sub", "root/keep"]) {
+  for (const name of ["keep", "root/keep"]) {
     Deno.mkdirSync(`${directory.path}/${name}`);
   }
   await giveAway(directory.path, account);
@@ -246,6 +246,23 @@ test("the directory that keeps changes is empty inside, and all else can be look
     cwd: directory.path,
   });
   assertEquals(beside, { code: 0, signal: null, stdout: "", stderr: "" });
+});
+
+test("a directory with other files in it keeps no changes", async (account) => {
+  using directory = scratch();
+  const keep = `${directory.path}/keep`;
+  Deno.mkdirSync(`${keep}/other`, { recursive: true });
+  await giveAway(directory.path, account);
+  const options = { as: account, cwd: directory.path };
+  for (const how of [["--", "true"], ["--rootfs", directory.path, "--", "true"]]) {
+    const { stderr, code } = await run(["--keep", keep, ...how], options);
+    assertMatch(stderr, /^denspace run: \S+layers is to be an empty directory, .*: \S+\/keep\n$/);
+    assertEquals(code, 1);
+  }
+  assertEquals([...Deno.readDirSync(keep)].map(({ name }) => name), ["other"]);
+  const { stderr, code } = await output(denspaceRun().with(-1, "diff").concat(keep));
+  assertMatch(stderr, /^denspace diff: \S+\/keep is no directory in which run --keep has kept/);
+  assertEquals(code, 1);
 });
 
 test("a directory that can't keep changes is said to be that", async () => {

@@ -53,6 +53,15 @@ limitsTest("a limit of processes stops a fork bomb, and that is said", async () 
   assert(Number(stdout.trim() || 0) <= 30, stdout);
 });
 
+limitsTest("a limit that lets no container start is said to be the reason", async () => {
+  using own = parent();
+  const memory = await limited(["--memory", "4k"], "true", own.name);
+  assertMatch(memory.stderr, /^denspace run: the memory limit of 4096 bytes was reached: /);
+  const processes = await limited(["--pids-limit", "1"], "true", own.name);
+  assertMatch(processes.stderr, /^denspace run: the limit of 1 processes was reached: /m);
+  assertEquals([memory.code, processes.code], [1, 1]);
+});
+
 limitsTest("a limit of the processors is kept", async () => {
   using own = parent();
   const statistics = "cat /sys/fs/cgroup/cpu/cpu.stat /sys/fs/cgroup/cpu.stat 2>/dev/null";

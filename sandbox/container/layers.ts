@@ -200,6 +200,11 @@ export function layerPlace(name: string): string {
   return place === "/" ? place : `/${place}`;
 }
 
+/** Whether a directory of these entries can be one in which layers are kept: the first is `%2F`, or `%skeleton`. */
+export function isKept(names: readonly string[]): boolean {
+  return names.length === 0 || names.some((name) => name.startsWith("%"));
+}
+
 /** What can't hold the changes of an overlay. */
 const UNFIT: Need = {
   errno: EINVAL,

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { EINVAL } from "../../ffi/constants/errno.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants/fcntl.ts";
 import {
   MOUNT_ATTR_IDMAP,
@@ -14,7 +15,7 @@ import {
 } from "../../ffi/constants/mount.ts";
 import { described } from "../../ffi/libc.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
-import type { Cell } from "../../ffi/plan/step.ts";
+import type { Cell, Need } from "../../ffi/plan/step.ts";
 import { statx } from "../../ffi/stat.ts";
 import {
   attach,
@@ -191,11 +192,17 @@ export function places(root: Cell): Places {
   };
 }
 
+/** What move_mount(2) has no errno of its own for. */
+const SAME_KIND: Need = {
+  errno: EINVAL,
+  text: "a directory is mounted on a directory, all else on what is none",
+};
+
 /** Attaches a mount where it belongs. */
 export function attachMount(p: Builder, at: Places, { spec, fd }: MadeMount): void {
   const { destination, kind, source } = spec;
   const message = `cannot mount ${"bind" in source ? source.bind : source.type} on ${destination}`;
   const place = at.open(p, destination, kind, message);
-  attach(p, fd, place, { why: `there is ${destination}`, message });
+  attach(p, fd, place, { why: `there is ${destination}`, message, needs: SAME_KIND });
   at.add(destination, fd, "bind" in source || source.type === "overlay" ? undefined : source.type);
 }

@@ -182,7 +182,10 @@ export function planContainer(
         pair?.end();
         network?.open();
         return processes;
-      }, outside.remove);
+      }, () => {
+        outside.report(); // a limit may be what ended it
+        outside.remove();
+      });
       if (!existing) closeSpared(p, spared, "the program runs, or has said what failed");
       const terminal = process.terminal ? relay(p, terminalSlot) : undefined;
       supervise(p, supervisor, processes, { timeout, terminal }, (status) => {

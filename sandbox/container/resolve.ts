@@ -11,7 +11,7 @@ import type { NamespaceName } from "../namespaces.ts";
 import { type Landlock, parseLandlock } from "../landlock.ts";
 import { DIE_WITH_PARENT, DIFF, INIT, LANDLOCK, LAYERS, TIMEOUT } from "./annotations.ts";
 import { cgroupMounts } from "./cgroups.ts";
-import { isLayer, knownOwners, type Layer, type Layers, machineLayers } from "./layers.ts";
+import { isKept, isLayer, knownOwners, type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import { type MountSpec, mountSpec, toRange } from "./mounts.ts";
 import { isWithin } from "./mount_table.ts";
@@ -109,6 +109,12 @@ export function resolve(config: Config, machine: Machine): Container {
   const { [LAYERS]: keep, [TIMEOUT]: timeout, [LANDLOCK]: granted } = annotations;
   const layers = keep === undefined ? undefined : layersOf(config, specs, machine, inUserNamespace);
   const kept = keep === "tmpfs" ? undefined : keep;
+  if (kept !== undefined && !isKept(machine.files.list(kept))) {
+    throw new ConfigError(
+      `annotations.${LAYERS}`,
+      `is to be an empty directory, or one that has kept changes before: ${kept}`,
+    );
+  }
   const mounts = [
     ...layers?.layers.slice(1) ?? [],
     ...withDirectory(specs, process.cwd, layers, machine),

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { encode } from "../../ffi/bytes.ts";
 import { CAPABILITIES } from "../../ffi/constants/capability.ts";
 import { RLIMITS } from "../../ffi/constants/resource.ts";
 import { parseLandlock } from "../landlock.ts";
@@ -29,7 +30,7 @@ import {
   TIMEOUT,
 } from "./annotations.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import type { Config, Mount, Resources } from "./oci.ts";
+import type { Config, Mount, Resources, Rlimit } from "./oci.ts";
 
 /**
  * A configuration can't be run; the message says what of it, and why.
@@ -172,7 +173,7 @@ const ANNOTATION: Readonly<Record<string, Check>> = {
   [LANDLOCK]: parsed(parseLandlock),
   [TIMEOUT]: (value, path) => {
     if (!/^\d+(\.\d+)?$/.test(`${value}`) || !(Number(value) > 0)) {
-      fail(path, "is no number of seconds");
+      fail(path, `is no number of seconds: ${value}`);
     }
   },
   [NETWORK]: oneOf(["veth", "pasta"]),
@@ -212,6 +213,16 @@ const variable: Check = (value, path) => {
 
 const capabilities: Check = list(oneOf(Object.keys(CAPABILITIES)));
 
+const rlimit: Check = (value, path) => {
+  object({
+    type: oneOf(Object.keys(RLIMITS)),
+    soft: integer(0, 2 ** 64),
+    hard: integer(0, 2 ** 64),
+  }, ["type", "soft", "hard"])(value, path);
+  const { type, soft, hard } = value as Rlimit;
+  if (soft > hard) fail(path, `has a soft ${type} above the hard one: ${soft}, ${hard}`);
+};
+
 const process: Check = object({
   cwd: absolute,
   args: list(text),
@@ -220,11 +231,7 @@ const process: Check = object({
     "uid",
     "gid",
   ]),
-  rlimits: list(object({
-    type: oneOf(Object.keys(RLIMITS)),
-    soft: integer(0, 2 ** 64),
-    hard: integer(0, 2 ** 64),
-  }, ["type", "soft", "hard"])),
+  rlimits: list(rlimit),
   capabilities: object({
     bounding: capabilities,
     effective: capabilities,
@@ -366,6 +373,12 @@ const linux: Check = object({
   resources,
 });
 
+/** A name of uname(2). */
+const nodeName: Check = (value, path) => {
+  text(value, path);
+  if (encode(value as string).length > 64) fail(path, `is longer than 64 bytes: ${value}`);
+};
+
 const config: Check = object({
   ociVersion: (value, path) => {
     text(value, path);
@@ -373,8 +386,8 @@ const config: Check = object({
   },
   process,
   root: object({ path: absolute, readonly: flag }, ["path"]),
-  hostname: text,
-  domainname: text,
+  hostname: nodeName,
+  domainname: nodeName,
   mounts: list(mount),
   annotations,
   linux,
