@@ -4,8 +4,18 @@
  * @module
  */
 
+/** What engines have for containers that outlive their terminal. */
+const LATER = [
+  ...["ps", "list", "logs", "attach", "create", "start", "state", "stop", "kill", "rm", "delete"],
+  ...["pause", "resume", "unpause", "wait"],
+];
+
 /** What to say of a command that does not exist. */
 export function unknownCommand(name: string, known: readonly string[]): string {
+  if (LATER.includes(name)) {
+    return `${name} is not supported yet: containers that outlive their terminal ` +
+      "come with the OCI runtime commands";
+  }
   const near = nearest(name, known);
   const meant = near.length === 0 ? "" : `: is it ${near.map((word) => `'${word}'`).join(" or ")}?`;
   return `no command '${name}'${meant}\nSee 'denspace help' for those that there are.`;

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { EEXIST, ENOENT } from "../ffi/constants/errno.ts";
+import { EEXIST, ENOENT, EPERM } from "../ffi/constants/errno.ts";
 import {
   AT_EMPTY_PATH,
   O_CLOEXEC,
@@ -76,10 +76,21 @@ export function makeFilesystem(
   const mount = p.call("fsmount", [context, FSMOUNT_CLOEXEC, attributes], {
     why: "make a mount of it, which is attached later",
     ...rest,
+    ...(SYSTEM.includes(type) && { needs: WHOLE }),
   });
   p.call("close", [context]);
   return mount;
 }
+
+/** File systems of which no new one shows what of an old one is hidden. */
+const SYSTEM = ["proc", "sysfs"];
+const WHOLE: Need = {
+  errno: EPERM,
+  text:
+    "who is in a user namespace gets a new /proc or /sys only where nothing of the old one is " +
+    "hidden or read-only, as it is in a container: start that one with --privileged, " +
+    "or docker's with --security-opt systempaths=unconfined",
+};
 
 function refusedOption(
   { message, fail }: Note,

@@ -456,10 +456,30 @@ test("a file that is to be mounted on a directory is said to be that", async (ac
   assertEquals(code, 1);
 });
 
+test("where parts of /proc are hidden it is said why there can't be another", async (account) => {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  const hide = 'mount -t tmpfs none /proc/fs && exec "$@"';
+  const command = denspaceRun("--rootfs", root, "--", "true");
+  const { code, stderr } = await output(["unshare", "-Urm", "sh", "-c", hide, "sh", ...command], {
+    as: account,
+  });
+  assertMatch(
+    stderr,
+    /^denspace run: cannot mount proc on \/proc: Operation not permitted\n.* only where nothing of the old one is hidden/,
+  );
+  assertEquals(code, 1);
+});
+
 test("what comes later says so", async (account) => {
   for (const options of [["--name", "x"], ["-d"]]) {
     const { code, stderr } = await run([...options, "--", "true"], { as: account });
     assertEquals(code, 1);
     assertMatch(stderr, /is not supported yet: containers that outlive their terminal/);
+  }
+  for (const name of ["ps", "kill"]) {
+    const { code, stderr } = await output([...denspaceRun().slice(0, -1), name], { as: account });
+    assertEquals(code, 1);
+    assertMatch(stderr, /^denspace: \w+ is not supported yet: containers that outlive [^\n]*\n$/);
   }
 });
