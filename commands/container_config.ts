@@ -22,6 +22,7 @@ import {
   READONLY_PATHS,
 } from "../sandbox/container/defaults.ts";
 import { isNested } from "../sandbox/container/machine.ts";
+import { toRange } from "../sandbox/container/mounts.ts";
 import type {
   Config,
   IdMapping,
@@ -36,7 +37,7 @@ import { defaultSeccomp } from "../sandbox/seccomp/default.ts";
 import { parseProfile, resolveProfile, type Seccomp } from "../sandbox/seccomp/profile.ts";
 import { kernelRelease } from "../sandbox/target.ts";
 import { findUser } from "../sandbox/container/users.ts";
-import { parseRange, subordinateIds } from "../sandbox/idranges.ts";
+import { type IdRange, parseRange, rangesOf, subordinateIds } from "../sandbox/idranges.ts";
 import { NAMESPACES } from "../sandbox/namespaces.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { NamespaceOption, Wanted } from "./container_options.ts";
@@ -93,8 +94,8 @@ export function configOf(want: Wanted): Config {
         isNew,
         inUserNamespace,
         hasTtyGroup: maps === undefined
-          ? find("user") === undefined
-          : maps.groups.some(({ containerID, size }) => containerID <= 5 && containerID + size > 5),
+          ? find("user") === undefined && rangesOf("self", "gid_map").some(hasTtyGroup)
+          : maps.groups.map(toRange).some(hasTtyGroup),
         copy,
       }).filter(({ destination }) => !wanted.some((mount) => mount.destination === destination)),
       ...wanted,
@@ -195,6 +196,10 @@ function mapsOf({ namespaces, mapUsers, mapGroups }: Wanted, user: Whose): Maps 
     users: subordinates("/etc/subuid", geteuid()),
     groups: subordinates("/etc/subgid", getegid()),
   };
+}
+
+function hasTtyGroup({ inside, count }: IdRange): boolean {
+  return inside <= 5 && 5 < inside + count;
 }
 
 function parseMapping(text: string): IdMapping {

@@ -456,10 +456,20 @@ test("a file that is to be mounted on a directory is said to be that", async (ac
   assertEquals(code, 1);
 });
 
+test("it runs in a user namespace of one id", async (account) => {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  for (const options of [[], ["--rootfs", root]]) {
+    const command = ["unshare", "-Ur", ...denspaceRun(...options, "--", "echo", "ran")];
+    const { stdout, stderr } = await output(command, { as: account });
+    assertEquals([stdout, stderr], ["ran\n", ""]);
+  }
+});
+
 test("where parts of /proc are hidden it is said why there can't be another", async (account) => {
   using directory = scratch();
   const root = makeRoot(`${directory.path}/root`);
-  const hide = 'mount -t tmpfs none /proc/fs && exec "$@"';
+  const hide = 'mount -t tmpfs none /proc/fs && exec unshare -Urm "$@"';
   const command = denspaceRun("--rootfs", root, "--", "true");
   const { code, stderr } = await output(["unshare", "-Urm", "sh", "-c", hide, "sh", ...command], {
     as: account,
