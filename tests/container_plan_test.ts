@@ -132,10 +132,11 @@ Deno.test("what of a configuration is wrong is named by its field", () => {
     ],
     [{ linux: { ...minimal.linux, uidMappings: [] } }, "linux.uidMappings"],
     [{ annotations: { ...INIT, "denspace.diff": "true" } }, "annotations.denspace.diff"],
+    [{ annotations: { "denspace.layers": "/usr" } }, "annotations.denspace.layers"],
     [
       {
-        annotations: { "denspace.layers": "/usr" },
-        process: { ...minimal.process, cwd: "/usr/bin" },
+        annotations: { "denspace.layers": "/layers" },
+        process: { ...minimal.process, cwd: "/layers/bin" },
       },
       "process.cwd",
     ],
