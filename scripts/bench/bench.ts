@@ -35,9 +35,12 @@ const RESIDENT = 200;
 async function main(args: string[]): Promise<void> {
   const { rounds, json, plot: picture } = parseArgs(args, {
     boolean: ["json"],
-    string: ["plot"],
-    default: { rounds: 40 },
+    string: ["rounds", "plot"],
+    default: { rounds: "40" },
+    unknown: (argument) => fail(`there is no ${argument}`),
   });
+  if (!/^[1-9]\d*$/.test(String(rounds))) fail(`no number of rounds: ${rounds}`);
+  if (picture === "") fail("--plot needs a file");
   const directory = Deno.makeTempDirSync({ prefix: "denspace-bench-" });
   const waiters: Waiter[] = [];
   const start = async (...argv: string[]): Promise<Waiter | undefined> => {
@@ -104,6 +107,12 @@ async function main(args: string[]): Promise<void> {
     await cleanUpPodman();
     Deno.removeSync(directory, { recursive: true });
   }
+}
+
+/** Ends for what was asked. */
+function fail(what: string): never {
+  console.error(`bench: ${what}: deno task bench [--rounds 40] [--json] [--plot FILE.svg]`);
+  Deno.exit(1);
 }
 
 await main(Deno.args);
