@@ -117,6 +117,10 @@ async function write(file: string): Promise<number> {
 }
 
 if (import.meta.main) {
-  const [file = fromFileUrl(new URL("../dist/denspace.js", import.meta.url))] = Deno.args;
+  const [file = fromFileUrl(new URL("../dist/denspace.js", import.meta.url)), more] = Deno.args;
+  if (file.startsWith("-") || more !== undefined) {
+    console.error("bundle: nothing is given to it but a file: deno task bundle [FILE]");
+    Deno.exit(1);
+  }
   console.log(`${file}: ${await write(file)} bytes with its chunks`);
 }

@@ -233,12 +233,16 @@ async function run(command: string, args: string[]): Promise<string> {
 if (import.meta.main) {
   try {
     const dist = (name: string): string => fromFileUrl(here(`../dist/${name}`));
-    const { _: [kind], ...given } = parseArgs(Deno.args, {
+    const { _: [kind, more], ...given } = parseArgs(Deno.args, {
       string: ["output", "binary", "bundle"],
       default: { output: dist(""), binary: dist("denspace"), bundle: dist("denspace.js") },
+      unknown: (argument) => {
+        if (argument.startsWith("-")) throw new PackageError(`there is no ${argument}`);
+        return true;
+      },
     });
     const make = { deb: debianPackage, npm: npmPackage }[String(kind)];
-    if (!make) throw new PackageError("name what to make: deb or npm");
+    if (!make || more !== undefined) throw new PackageError("name what to make: deb or npm");
     const [output, binary, bundle] = [given.output, given.binary, given.bundle].map(String);
     await Deno.mkdir(output!, { recursive: true });
     console.log(await make({ output: output!, binary: binary!, bundle: bundle! }));

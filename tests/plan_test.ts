@@ -335,9 +335,25 @@ const BROKEN: Record<string, (p: Builder) => void> = {
 
 for (const [what, write] of Object.entries(BROKEN)) {
   Deno.test(`a plan with ${what} throws`, () => {
-    assertThrows(() => layOut(reporting(plan("nowhere", write))), Error, "leads nowhere");
+    assertThrows(() => layOut(reporting(plan("nowhere", write))), TypeError, "leads nowhere");
   });
 }
+
+Deno.test("a plan with what is none for C is refused", () => {
+  const wrong: [call: string, args: unknown[], said: string][] = [
+    ["nosuch", [], "plan wrong: there is no call nosuch"],
+    ["close", [{}], "is no argument"],
+    ["chdir", ["/a\0b"], "must not contain NUL"],
+    ["execve", ["/a", { list: ["a\0b"] }, 0], "must not contain NUL"],
+  ];
+  for (const [call, args, said] of wrong) {
+    const program = reporting(plan("wrong", (p) => {
+      p.call(call as "close", args as [number]);
+      p.call("exit_group", [0]);
+    }));
+    assertThrows(() => layOut(program), TypeError, said);
+  }
+});
 
 Deno.test("an errno above 63 can't be accepted", () => {
   const accepting = (errno: number) =>
@@ -346,7 +362,7 @@ Deno.test("an errno above 63 can't be accepted", () => {
       p.call("exit_group", [0]);
     }));
   layOut(accepting(63));
-  assertThrows(() => layOut(accepting(64)), Error, "64 can't be accepted");
+  assertThrows(() => layOut(accepting(64)), RangeError, "64 can't be accepted");
 });
 
 /** A plan that has something of everything. */

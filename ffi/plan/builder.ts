@@ -71,7 +71,7 @@ const NOTHING: Note = {};
  * @param name the program's name, with which its messages begin
  * @param write writes the steps
  * @param base a plan that the new steps are appended to
- * @throws {Error} when nothing comes behind the last step, and it does not end the program
+ * @throws {TypeError} when nothing comes behind the last step, and it does not end the program
  *
  * @example
  * ```ts
@@ -164,7 +164,7 @@ export function plan(name: string, write: (p: Builder) => void, base?: Plan): Pl
     },
   });
   if (!ended() || placed === steps.length) {
-    throw new Error(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);
+    throw new TypeError(`plan ${name}: ${steps.at(-1)?.op ?? "nothing"} leads nowhere`);
   }
   const { start = 0, successor, channel } = base ?? {};
   return {

@@ -79,7 +79,8 @@ const ENDS: ReadonlySet<string> = new Set(["exit_group", "raise", "return"]);
  * @param dataAddress where its second part will lie, a multiple of 8
  * @param says whether a step has its message, which not everybody reads there
  * @param before how many bytes of the first part are left free at its beginning, a multiple of 8
- * @throws {Error} when a step leads nowhere, or accepts an errno above 63
+ * @throws {TypeError} when a step is no call, leads nowhere, or has a NUL in a text
+ * @throws {RangeError} when it accepts an errno above 63
  */
 export function layout(
   plan: Plan,
@@ -109,7 +110,8 @@ export function layout(
     else if ("addressOf" in operand) {
       memory.put(at, dataAddress + operand.addressOf.offset + (operand.offset ?? 0));
     } else if ("list" in operand) memory.put(at, codeAddress + list(operand.list));
-    else memory.put(at, codeAddress + block(operand));
+    else if (operand instanceof Uint8Array) memory.put(at, codeAddress + block(operand));
+    else throw new TypeError(`plan ${plan.name}: ${operand} is no argument`);
   };
   /** Where bytes are that several steps may be about. */
   const block = (bytes: Uint8Array): number => {
@@ -161,7 +163,7 @@ export function layout(
   };
   const addressOf = (step: Step, index: number | undefined): number => {
     const at = places[index!];
-    if (at === undefined) throw new Error(`plan ${plan.name}: ${step.op} leads nowhere`);
+    if (at === undefined) throw new TypeError(`plan ${plan.name}: ${step.op} leads nowhere`);
     return codeAddress + at;
   };
 
@@ -185,7 +187,9 @@ export function layout(
       ? i
       : i + 1;
 
-    code.put32(at, control ?? arch.syscalls[op as CallName]);
+    const number = control ?? arch.syscalls[op as CallName];
+    if (number === undefined) throw new TypeError(`plan ${plan.name}: there is no call ${op}`);
+    code.put32(at, number);
     code.put32(at + AT.refs, refs);
     code.put(at + AT.result, dataAddress + result.offset);
     code.put(at + AT.next, addressOf(step, next));
@@ -219,6 +223,8 @@ class Texts {
   refer(memory: Memory, at: number, text: string): void {
     let start = this.#starts.get(text);
     if (start === undefined) {
+      // What the kernel got would end there.
+      if (text.includes("\0")) throw new TypeError(`a plan must not contain NUL: ${text}`);
       this.#starts.set(text, start = this.#size);
       this.#size += byteLength(text) + 1;
     }
@@ -256,7 +262,7 @@ export function initialSize({ initial }: Plan): number {
 function errnoSet({ op, note }: Step): bigint {
   let set = 0n;
   for (const errno of note.accept!) {
-    if (errno > 63) throw new Error(`${op}: errno ${errno} can't be accepted`);
+    if (errno > 63) throw new RangeError(`${op}: errno ${errno} can't be accepted`);
     set |= 1n << BigInt(errno);
   }
   return set;
