@@ -526,6 +526,10 @@ networkTest("what run can't do with a network is said in one line", async () => 
   await fails([...veth, "-p", "80"], /needs a machine that passes packets on: sysctl/);
   await host.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward");
   await fails([...veth, "-p", "80"], /^denspace run: .*'80' is no HOST:CONTAINER of ports/);
+  await fails(
+    [...veth, "-p", "80:80", "-p", "81:80", "-p", "80:81"],
+    /^denspace run: .* port 80\/tcp is published twice\n$/,
+  );
 });
 
 networkTest("gc removes the interfaces and rules of a killed container", async () => {

@@ -456,6 +456,17 @@ test("a file that is to be mounted on a directory is said to be that", async (ac
   assertEquals(code, 1);
 });
 
+test("a file that is no namespace of the kind that is asked for is named", async (account) => {
+  for (const file of ["/etc/passwd", "/proc/self/ns/uts"]) {
+    const { code, stderr } = await run(["--net", file, "--", "true"], { as: account });
+    assertEquals(
+      stderr,
+      `denspace run: cannot enter ${file} as a net namespace: Invalid argument\n`,
+    );
+    assertEquals(code, 1);
+  }
+});
+
 test("it runs in a user namespace of one id", async (account) => {
   using directory = scratch();
   const root = makeRoot(`${directory.path}/root`);

@@ -33,7 +33,12 @@ export function joinNamespaces(
       namespaces: new Map([...joined.keys()].map((name) => [name, undefined])),
     }
     : { namespaces: joined };
-  enter(p, want, openNamespaces(p, want, refusal), refusal);
+  const opened = openNamespaces(p, want, refusal).map(({ name, fd }) => ({
+    name,
+    fd,
+    message: `cannot enter ${joined.get(name)} as a ${name} namespace`,
+  }));
+  enter(p, want, opened, refusal);
 }
 
 /** Makes the others, with the ids of a new user namespace. */

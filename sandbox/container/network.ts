@@ -5,7 +5,7 @@
  * @module
  */
 import { parseAddress, parsePrefix } from "../network/address.ts";
-import { type Nat, parsePublished } from "../network/nat.ts";
+import { type Nat, parsePublished, type Published } from "../network/nat.ts";
 import type { Pasta } from "../network/pasta.ts";
 import { parseRate } from "../network/rate.ts";
 import { endsOf, type Veth } from "../network/veth.ts";
@@ -60,7 +60,7 @@ export function pastaOf(
   if (file === undefined) {
     throw new RangeError("--net pasta needs pasta(1), which is not here: apt install passt");
   }
-  const published = annotations[NETWORK_PUBLISH]?.split(",").map(parsePublished) ?? [];
+  const published = publishedOf(annotations);
   return { file, published };
 }
 
@@ -83,7 +83,7 @@ export function natOf(
   exists: (path: string) => boolean,
 ): Nat | undefined {
   if (annotations[NETWORK] === "pasta") return undefined;
-  const published = annotations[NETWORK_PUBLISH]?.split(",").map(parsePublished) ?? [];
+  const published = publishedOf(annotations);
   const masquerade = annotations[NETWORK_NAT] === "true";
   if (published.length === 0 && !masquerade) return undefined;
   const address = veth?.addresses.find(({ address }) => address.length === 4)?.address;
@@ -102,4 +102,8 @@ export function natOf(
     masquerade,
     published,
   };
+}
+
+function publishedOf({ [NETWORK_PUBLISH]: ports }: Readonly<Record<string, string>>): Published[] {
+  return ports === undefined ? [] : parsePublished(ports);
 }

@@ -183,7 +183,7 @@ const ANNOTATION: Readonly<Record<string, Check>> = {
   [NETWORK_BRIDGE]: text,
   [NETWORK_RATE]: parsed(parseRate),
   [NETWORK_NAT]: isTrue,
-  [NETWORK_PUBLISH]: parsed((value) => value.split(",").map(parsePublished)),
+  [NETWORK_PUBLISH]: parsed(parsePublished),
 };
 
 /** A text that is parsed; what throws a RangeError is wrong. */

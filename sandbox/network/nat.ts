@@ -38,11 +38,19 @@ export interface Nat {
 }
 
 /**
- * Ports as `8080:80` or `53:53/udp`.
+ * Ports as `8080:80` or `53:53/udp`, joined by commas.
  *
- * @throws {RangeError} when they are none
+ * @throws {RangeError} when they are none, or one of the machine is to lead to two
  */
-export function parsePublished(text: string): Published {
+export function parsePublished(text: string): Published[] {
+  const published = text.split(",").map(parsePort);
+  const of = published.map(({ port, protocol }) => `${port}/${protocol}`);
+  const twice = of.find((port, i) => of.indexOf(port) !== i);
+  if (twice !== undefined) throw new RangeError(`port ${twice} is published twice`);
+  return published;
+}
+
+function parsePort(text: string): Published {
   const [, port, inside, protocol = "tcp"] = /^(\d{1,5}):(\d{1,5})(?:\/(tcp|udp))?$/.exec(text) ??
     [];
   const [from, to] = [Number(port), Number(inside)];
