@@ -19,6 +19,9 @@ export function parseVolume(text: string): Mount {
 function bind(source: string, destination: string, options: readonly string[]): Mount {
   const all = options.map((option) => option === "ro" ? "rro" : option);
   const has = (...names: string[]): boolean => all.some((option) => names.includes(option));
+  if (has("rw") && has("rro")) {
+    throw new ArgumentError(`what is mounted on ${destination} can't be both ro and rw`);
+  }
   return {
     destination: insidePath(destination),
     type: "bind",

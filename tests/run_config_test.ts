@@ -229,6 +229,8 @@ test("volumes are mounted, read-only with all below if that is asked for", async
   assertMatch(mounted, / \/t type tmpfs \(rw,nosuid,nodev,relatime,size=1024k,mode=700/);
   assertMatch(mounted, / \/u type tmpfs \(ro,nosuid,nodev,relatime,size=2048k/);
   assertMatch(mounted, /\/p\/1\/comm\n$/);
+  const both = await run(["-v", `${volume}:/x:ro,rw`, "--", "true"], { as: account });
+  assertEquals(both.stderr, "denspace run: what is mounted on /x can't be both ro and rw\n");
   const none = await run(["-v", `${directory.path}/none:/x`, "--", "true"], { as: account });
   assertMatch(none.stderr, /^denspace run: open \S+none: No such file or directory\n$/);
 });
@@ -312,11 +314,11 @@ test("environment, limits and working directory are as asked for", async (accoun
       "-e",
       "OTHER",
     ],
-    ...["--ulimit", "nofile=64:128", "--ulimit", "core=0", "--umask", "077", "-w", "/etc"],
+    ...["--ulimit", "nofile=6:8", "--ulimit", "core=0", "--umask", "077", "-w", "/etc"],
     ...["--", "sh", "-c", "env | sort; ulimit -n; ulimit -Hn; umask; pwd"],
   ], { as: account, env: { OURS: "2", OTHER: "3", SECRET: "4" } });
   const lines = stdout.split("\n");
-  for (const line of ["FROM_FILE=1", "OURS=2", "OTHER=3", "SET=a=b", "64", "128", "0077", "/etc"]) {
+  for (const line of ["FROM_FILE=1", "OURS=2", "OTHER=3", "SET=a=b", "6", "8", "0077", "/etc"]) {
     assert(lines.includes(line), `${line}: ${stdout}${stderr}`);
   }
   assert(!stdout.includes("SECRET"), stdout);
@@ -454,6 +456,17 @@ test("a file that is to be mounted on a directory is said to be that", async (ac
     /^denspace run: cannot mount \/etc\/passwd on \/usr: Invalid argument\n.*: a directory is mounted on a directory/,
   );
   assertEquals(code, 1);
+});
+
+test("memory on the working directory is empty", async (account) => {
+  using directory = scratch();
+  Deno.writeTextFileSync(`${directory.path}/file`, "");
+  await output(["chmod", "-R", "a+rX", directory.path]);
+  const { stdout, stderr } = await run(
+    ["--tmpfs", directory.path, "--", "sh", "-c", "pwd; ls -A; ls -A ."],
+    { as: account, cwd: directory.path },
+  );
+  assertEquals([stdout, stderr], [`${directory.path}\n`, ""]);
 });
 
 test("a file that is no namespace of the kind that is asked for is named", async (account) => {

@@ -94,6 +94,8 @@ export function planContainer(
   const { capabilities } = process;
   const { seccomp } = config.linux ?? {};
   const filter = existing ? existing.filter : seccomp && makeFilter(seccomp, host().name);
+  const limits = (process.rlimits ?? []).map(toLimit);
+  const ofFiles = limits.filter(({ type }) => type === "RLIMIT_NOFILE");
   const ranges = container.ids && "ranges" in container.ids;
   if (container.diff && !command) {
     throw new ConfigError(
@@ -156,9 +158,7 @@ export function planContainer(
             if (made.has("net")) raiseLoopback(p);
             network?.await();
             if (container.veth) setUpVeth(p, container.veth);
-            for (const limit of process.rlimits ?? []) {
-              limitResource(p, toLimit(limit));
-            }
+            for (const limit of limits.flatMap(withPrivilege)) limitResource(p, limit);
             if (capabilities) boundCapabilities(p, capabilities);
             if (process.noNewPrivileges) noNewPrivileges(p);
             if (!process.terminal) forbidTyping(p);
@@ -169,6 +169,7 @@ export function planContainer(
             // A change of ids clears the parent death signal.
             dieWithParent(p, supervisor.self, SIGNALS.SIGKILL);
             changeDirectory(p, process.cwd);
+            for (const limit of ofFiles) limitResource(p, limit);
             setUmask(p, process.user.umask ?? 0o022);
             if (capabilities) setCapabilities(p, capabilities);
             if (slave) useTerminal(p, slave);
@@ -242,6 +243,12 @@ function say(p: Builder, name: string, text: string): void {
 function toLimit({ type, soft, hard }: Rlimit): ResourceLimit {
   const value = (limit: number): bigint => limit >= 2 ** 64 ? 2n ** 64n - 1n : BigInt(limit);
   return { type: type as ResourceLimit["type"], soft: value(soft), hard: value(hard) };
+}
+
+/** What is to be done of a limit while there are privileges; a low one of descriptors is for later, when we need none. */
+function withPrivilege(limit: ResourceLimit): ResourceLimit[] {
+  if (limit.type !== "RLIMIT_NOFILE") return [limit];
+  return limit.hard < 1024 ? [] : [{ ...limit, soft: limit.hard }];
 }
 
 function clocksOf({ linux }: Config): Parameters<typeof setClocks>[1] {

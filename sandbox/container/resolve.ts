@@ -172,6 +172,9 @@ function layersOf(
   };
 }
 
+/** What is new in a copy of the machine without being asked for. */
+const NEW = ["/run", "/tmp"];
+
 /** In a copy of the machine the working directory is there, even in a /tmp that is new. */
 function withDirectory(
   specs: readonly MountSpec[],
@@ -183,7 +186,7 @@ function withDirectory(
   const spec = specs[over];
   const owner = files.stat(directory);
   const isNew = spec !== undefined && "type" in spec.source && spec.source.type === "tmpfs" &&
-    !isWithin(directory, "/dev");
+    !isWithin(directory, "/dev") && (spec.destination !== directory || NEW.includes(directory));
   // The lower directory of a copy of the machine is where its place is.
   const root = layers?.layers[0];
   const copies = root && (root.lower === undefined || root.lower === "/");
