@@ -224,6 +224,29 @@ test("a configuration with a filter and capabilities is run as it is printed", a
   ]);
 });
 
+test("capabilities that are ambient but not inheritable are not granted, and that is said", async (account) => {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  const args = ["--rootfs", root, "--print-config", "--", "sh", "-c", SHOW];
+  const { stdout: printed } = await run(args, { as: account });
+  const config = JSON.parse(printed);
+  // As the example of runc spec has them.
+  const names = ["CAP_KILL"];
+  config.process.capabilities = {
+    bounding: names,
+    effective: names,
+    permitted: names,
+    ambient: names,
+  };
+  Deno.writeTextFileSync(`${directory.path}/config.json`, JSON.stringify(config));
+  const { code, stdout, stderr } = await run(["--config", directory.path], { as: account });
+  assertEquals(
+    stderr,
+    "denspace run: no ambient CAP_KILL: what is ambient has to be inheritable, too\n",
+  );
+  assertEquals([code, read(stdout).Amb], [0, 0n]);
+});
+
 // Landlock --------------------------------------------------------------------
 
 test("Landlock denies what was not granted", async (account) => {

@@ -21,7 +21,12 @@ import { raiseLoopback } from "../loopback.ts";
 import { setPropagation } from "../mounts.ts";
 import { forkPasta } from "../network/pasta.ts";
 import { forkVeth, setUpVeth } from "../network/veth.ts";
-import { boundCapabilities, noNewPrivileges, setCapabilities } from "../privileges.ts";
+import {
+  boundCapabilities,
+  type Capabilities,
+  noNewPrivileges,
+  setCapabilities,
+} from "../privileges.ts";
 import { nameProcess } from "../program.ts";
 import { NO_MORE_USER_NAMESPACES, refusals, USER_NAMESPACES_REFUSED } from "../refusal.ts";
 import { limitResource, type ResourceLimit } from "../rlimits.ts";
@@ -92,6 +97,7 @@ export function planContainer(
   const container = resolve(config, machine);
   const { made, init, timeout, process, landlock } = container;
   const { capabilities } = process;
+  const missing = ungranted(capabilities);
   const { seccomp } = config.linux ?? {};
   const filter = existing ? existing.filter : seccomp && makeFilter(seccomp, host().name);
   const limits = (process.rlimits ?? []).map(toLimit);
@@ -116,6 +122,9 @@ export function planContainer(
     ]);
     const abi = landlock && requireLandlock(p, landlock);
     if (container.dieWithParent) dieWithStarter(p);
+    if (missing.length > 0 && !existing) {
+      say(p, name, `no ambient ${missing.join(", ")}: what is ambient has to be inheritable, too`);
+    }
     const supervisor = becomeSupervisor(p, 5, spared);
     const [layersSlot, usernsSlot, terminalSlot, descriptionSlot, stateSlot] = supervisor
       .slots as Slots;
@@ -171,7 +180,10 @@ export function planContainer(
             changeDirectory(p, process.cwd);
             for (const limit of ofFiles) limitResource(p, limit);
             setUmask(p, process.user.umask ?? 0o022);
-            if (capabilities) setCapabilities(p, capabilities);
+            if (capabilities) {
+              const ambient = capabilities.ambient?.filter((name) => !missing.includes(name));
+              setCapabilities(p, { ...capabilities, ambient });
+            }
             if (slave) useTerminal(p, slave);
             passDescriptors(p, {});
             restoreMask(p, supervisor.mask);
@@ -225,6 +237,13 @@ function dieWithStarter(p: Builder): void {
     needs: NEEDS.parentDeath,
   });
   dieWithParent(p, parent, SIGNALS.SIGKILL);
+}
+
+/** Ambient capabilities that the kernel does not grant: the specification has a warning for them. */
+function ungranted(
+  { ambient = [], inheritable = [], permitted = [] }: Capabilities = {},
+): string[] {
+  return ambient.filter((name) => !inheritable.includes(name) || !permitted.includes(name));
 }
 
 function nameMachine(p: Builder, { config }: Container): void {
