@@ -355,6 +355,16 @@ Deno.test("a plan with what is none for C is refused", () => {
   }
 });
 
+Deno.test("eight bytes can be read where the last text of a plan is", () => {
+  const { code } = layOut(reporting(plan("texts", (p) => {
+    p.cell("texts", 8, ["the last"]);
+    p.cell("texts", 8, ["!"]);
+    p.call("exit_group", [0]);
+  })));
+  const at = new TextDecoder("latin1").decode(code).indexOf("the last\0!\0");
+  assert(at > 0 && code.length >= at + 9 + 8, `${code.length - at}`);
+});
+
 Deno.test("an errno above 63 can't be accepted", () => {
   const accepting = (errno: number) =>
     reporting(plan("accept", (p) => {

@@ -233,7 +233,7 @@ class Texts {
 
   /** Puts the texts behind all else, and their addresses where they belong. */
   place(code: Memory, codeAddress: number): void {
-    const from = code.take(this.#size);
+    const from = code.take(this.#size + 8); // `find` reads eight bytes, however short a text is
     code.bytes.set(encode([...this.#starts.keys(), ""].join("\0")), from);
     for (const { memory, at, start } of this.#words) memory.put(at, codeAddress + from + start);
   }
