@@ -56,7 +56,7 @@ export function resourcesOf(limits: Limits): Resources | undefined {
     ...(limits.ioMax.length > 0 && { blockIO: parseThrottles(limits.ioMax) }),
     // Who is not root gains nothing by a device that its permissions don't give.
     ...(devices.length > 0 && geteuid() === 0 && {
-      devices: [...DEVICES, ...devices.map(({ rule }) => rule)],
+      devices: [{ allow: false, access: "rwm" }, ...devices.map(({ rule }) => rule)],
     }),
   };
   return Object.keys(resources).length > 0 ? resources : undefined;
@@ -126,23 +126,6 @@ function deviceNumbers(path: string): { type: "b" | "c"; major: number; minor: n
   if (kind !== S_IFCHR && kind !== S_IFBLK) throw new ArgumentError(`no device: '${path}'`);
   return { type: kind === S_IFBLK ? "b" : "c", major: major(rdev), minor: minor(rdev) };
 }
-
-/** What may be used in any case: nothing but what every container has, though all may be made. */
-const DEVICES: readonly DeviceRule[] = [
-  { allow: false, access: "rwm" },
-  { allow: true, type: "c", access: "m" },
-  { allow: true, type: "b", access: "m" },
-  // null, zero, full, random, urandom; tty, console, ptmx; terminals
-  ...[[1, 3], [1, 5], [1, 7], [1, 8], [1, 9], [5, 0], [5, 1], [5, 2], [136]].map(
-    ([major, minor]): DeviceRule => ({
-      allow: true,
-      type: "c",
-      major: major!,
-      ...(minor !== undefined && { minor }),
-      access: "rwm",
-    }),
-  ),
-];
 
 /** `DEVICE[:PLACE][:rwm]` */
 function parseDevice(text: string): { rule: DeviceRule; mount: Mount } {

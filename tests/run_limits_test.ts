@@ -144,6 +144,15 @@ limitsTest("only the devices that are named can be used, and as is said", async 
   );
   const none = await limited([...bound, "--device", "/dev/null"], script, own.name);
   assert(!/^(read|write)$/m.test(none.stdout), none.stdout);
+  // A configuration that allows none, as engines write it, leaves those that every container has.
+  const args = ["--rootfs", root, "--cgroup-parent", own.name, "--print-config", "-t", ...bound];
+  const printed = await output(denspaceRun(...args, "--", "sh", "-c", `tty; ${script}`));
+  const config = JSON.parse(printed.stdout);
+  config.linux.resources = { devices: [{ allow: false, access: "rwm" }] };
+  Deno.writeTextFileSync(`${place.path}/config.json`, JSON.stringify(config));
+  const usual = await output(denspaceRun("--config", place.path));
+  assertMatch(usual.stdout, /^\/dev\/pts\/0\r\n1\r\n/);
+  assert(!/^(read|write)\r?$/m.test(usual.stdout), usual.stdout);
 });
 
 limitsTest("a container sees its own cgroups only, and can change none of it", async () => {

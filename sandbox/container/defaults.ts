@@ -4,11 +4,31 @@
  * @module
  */
 import type { CapabilityName } from "../../ffi/constants/capability.ts";
+import type { DeviceRule } from "../cgroup/devices.ts";
 import type { Capabilities } from "../privileges.ts";
 import type { Mount, NamespaceType } from "./oci.ts";
 
 /** The version of the specification that a configuration has. */
 export const OCI_VERSION = "1.2.0";
+
+/**
+ * The devices that may be used in any case, whatever rules there are: those that
+ * every container has, and all may be made.
+ */
+export const USUAL_DEVICES: readonly DeviceRule[] = [
+  { allow: true, type: "c", access: "m" },
+  { allow: true, type: "b", access: "m" },
+  // null, zero, full, random, urandom; tty, console, ptmx; terminals
+  ...[[1, 3], [1, 5], [1, 7], [1, 8], [1, 9], [5, 0], [5, 1], [5, 2], [136]].map(
+    ([major, minor]): DeviceRule => ({
+      allow: true,
+      type: "c",
+      major: major!,
+      ...(minor !== undefined && { minor }),
+      access: "rwm",
+    }),
+  ),
+];
 
 /** What is not seen: of all that the kernel tells, the machine's own affairs. */
 export const MASKED_PATHS: readonly string[] = [

@@ -11,6 +11,7 @@ import type { NamespaceName } from "../namespaces.ts";
 import { type Landlock, parseLandlock } from "../landlock.ts";
 import { DIE_WITH_PARENT, DIFF, INIT, LANDLOCK, LAYERS, TIMEOUT } from "./annotations.ts";
 import { cgroupMounts } from "./cgroups.ts";
+import { USUAL_DEVICES } from "./defaults.ts";
 import { isKept, isLayer, knownOwners, type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
 import { type MountSpec, mountSpec, toRange } from "./mounts.ts";
@@ -147,7 +148,11 @@ function cgroupOf({ linux = {} }: Config, { id, hierarchies }: Machine): Cgroup 
   const { resources = {}, cgroupsPath } = linux;
   if (cgroupsPath === undefined && Object.keys(resources).length === 0) return undefined;
   const path = cgroupsPath ?? `denspace-${id}`;
-  return layOutCgroup({ resources, path }, hierarchies());
+  const { devices = [] } = resources;
+  const ruled = devices.length === 0
+    ? resources
+    : { ...resources, devices: [...devices, ...USUAL_DEVICES] };
+  return layOutCgroup({ resources: ruled, path }, hierarchies());
 }
 
 function layersOf(
