@@ -458,6 +458,25 @@ test("a file that is to be mounted on a directory is said to be that", async (ac
   assertEquals(code, 1);
 });
 
+test("cgroups of the machine are seen where the namespace is the machine's", async (account) => {
+  using directory = scratch();
+  const root = makeRoot(`${directory.path}/root`);
+  const args = ["--rootfs", root, "--cgroupns", "host", "--print-config", "--"];
+  const script = "ls /sys/fs/cgroup; mkdir /sys/fs/cgroup/x";
+  const { stdout: printed } = await run([...args, "sh", "-c", script], { as: account });
+  const config = JSON.parse(printed);
+  config.mounts.push({
+    destination: "/sys/fs/cgroup",
+    type: "cgroup",
+    source: "cgroup",
+    options: ["nosuid", "noexec", "nodev", "relatime", "ro"],
+  });
+  Deno.writeTextFileSync(`${directory.path}/config.json`, JSON.stringify(config));
+  const { stdout, stderr } = await run(["--config", directory.path], { as: account });
+  assert(stdout !== "", stderr);
+  assertMatch(stderr, /^mkdir: [^\n]*: Read-only file system\n$/);
+});
+
 test("memory on the working directory is empty", async (account) => {
   using directory = scratch();
   Deno.writeTextFileSync(`${directory.path}/file`, "");

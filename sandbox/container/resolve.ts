@@ -10,7 +10,7 @@ import { type Cgroup, layOutCgroup } from "../cgroup/layout.ts";
 import type { NamespaceName } from "../namespaces.ts";
 import { type Landlock, parseLandlock } from "../landlock.ts";
 import { DIE_WITH_PARENT, DIFF, INIT, LANDLOCK, LAYERS, TIMEOUT } from "./annotations.ts";
-import { cgroupMounts } from "./cgroups.ts";
+import { boundCgroups, cgroupMounts } from "./cgroups.ts";
 import { USUAL_DEVICES } from "./defaults.ts";
 import { isKept, isLayer, knownOwners, type Layer, type Layers, machineLayers } from "./layers.ts";
 import type { Machine } from "./machine.ts";
@@ -102,7 +102,13 @@ export function resolve(config: Config, machine: Machine): Container {
   }
   const inUserNamespace = machine.nested || made.has("user") || joined.has("user");
   const specs = (config.mounts ?? [])
-    .flatMap((mount) => mount.type === "cgroup" ? cgroupMounts(mount) : [mount])
+    .flatMap((mount) =>
+      mount.type !== "cgroup"
+        ? [mount]
+        : inUserNamespace && !made.has("cgroup") && !joined.has("cgroup")
+        ? [boundCgroups(mount)]
+        : cgroupMounts(mount)
+    )
     .map((mount) => mountSpec(mount, idmapOf(linux.uidMappings, linux.gidMappings)));
   const directory = stateDirectory(machine.uid);
   const veth = vethOf(annotations, machine.id);
