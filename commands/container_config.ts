@@ -219,9 +219,11 @@ function subordinates(file: string, own: number): IdMapping[] {
 }
 
 /** Who runs the program. */
-function whose({ user, rootfs }: Wanted, root: string): Whose {
+function whose({ user, rootfs, namespaces }: Wanted, root: string): Whose {
   if (user !== undefined) return parseUser(user, root);
-  const [uid, gid] = rootfs === undefined ? [geteuid(), getegid()] : [0, 0];
+  // Among ranges of ids it is root that has our own id, and our files.
+  const own = rootfs === undefined && namespaces.userns !== "auto";
+  const [uid, gid] = own ? [geteuid(), getegid()] : [0, 0];
   const known = rootfs === undefined ? undefined : findUser(root, "0");
   return { uid, gid, groups: [], known };
 }

@@ -414,6 +414,14 @@ test("ranges of ids come from /etc/subuid through newuidmap", async () => {
     "34 7",
   ], stderr);
   assertMatch(lines[6]!, /^root root/);
+
+  // In a copy of the machine the program is who owns our files.
+  const copy = await output([
+    ...["unshare", "-m", "--propagation", "private", "sh", "-c", script, directory.path],
+    ...["sh", "-c", 'cd "$0" && exec "$@"', root, ...denspaceRun("--userns", "auto", "--")],
+    ...["sh", "-c", "id -u; touch file && chown 5 file && stat -c %u . file"],
+  ]);
+  assertEquals([copy.stdout, copy.stderr], ["0\n0\n5\n", ""]);
 }, ["root"]);
 
 test("a mount can have the ids of the container", async () => {
