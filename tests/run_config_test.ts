@@ -457,6 +457,19 @@ test("what can't be is one clear line, before anything is done", async (account)
   }
 });
 
+test("a user or group that is not known inside is an error", async (account) => {
+  const maps = ["--map-users", "0:100000:10", "--map-groups", "0:100000:20"];
+  for (
+    const [user, said] of [
+      ["10:0", "process.user.uid is 10, which linux.uidMappings do not have"],
+      ["0:20", "process.user.gid is 20, which linux.gidMappings do not have"],
+    ] as const
+  ) {
+    const { code, stderr } = await run([...maps, "--user", user, "--", "true"], { as: account });
+    assertEquals([code, stderr], [1, `denspace run: ${said}\n`]);
+  }
+});
+
 test("a file that is to be mounted on a directory is said to be that", async (account) => {
   const { code, stderr } = await run(["-v", "/etc/passwd:/usr", "--", "true"], { as: account });
   assertMatch(

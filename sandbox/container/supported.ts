@@ -30,7 +30,7 @@ import {
   TIMEOUT,
 } from "./annotations.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import type { Config, Mount, Resources, Rlimit } from "./oci.ts";
+import type { Config, IdMapping, Mount, Resources, Rlimit } from "./oci.ts";
 
 /**
  * A configuration can't be run; the message says what of it, and why.
@@ -393,6 +393,14 @@ const config: Check = object({
   linux,
 }, ["ociVersion", "process", "root"]);
 
+/** An id must be one of those that are known inside. */
+function known(field: string, id: number, maps: string, mappings: readonly IdMapping[]): void {
+  const isKnown = mappings.some(({ containerID, size }) =>
+    containerID <= id && id < containerID + size
+  );
+  if (!isKnown) fail(field, `is ${id}, which ${maps} do not have`);
+}
+
 /**
  * A value as a configuration that can be run.
  *
@@ -415,6 +423,14 @@ export function supportedConfig(value: unknown): Config {
   }
   if (isNew("user") && (linux.gidMappings ?? []).length === 0) {
     fail("linux.gidMappings", "is missing");
+  }
+  if (isNew("user")) {
+    const { uid, gid, additionalGids = [] } = process!.user;
+    known("process.user.uid", uid, "linux.uidMappings", linux.uidMappings!);
+    known("process.user.gid", gid, "linux.gidMappings", linux.gidMappings!);
+    additionalGids.forEach((id, i) =>
+      known(`process.user.additionalGids[${i}]`, id, "linux.gidMappings", linux.gidMappings!)
+    );
   }
   for (const [field, type] of [["hostname", "uts"], ["domainname", "uts"]] as const) {
     if (checked[field] !== undefined && !isNew(type)) {
