@@ -2,8 +2,8 @@
  * Many programs: in a row, at once, of random options, failed at each step, killed
  * at random moments. Nothing is left of them.
  *
- * DENSPACE_STRESS=1 has each test do as much as it is meant to, which takes
- * minutes; without it they do a part of that.
+ * DENSPACE_STRESS=1, as .ci/run has it, has each test do as much as it is meant to,
+ * which takes some minutes; without it they do a part of that.
  */
 import * as denspace from "../mod.ts";
 import type { SpawnOptions } from "../mod.ts";
