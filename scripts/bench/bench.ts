@@ -65,9 +65,9 @@ async function main(args: string[]): Promise<void> {
     const lines = { bundled, compiled, sources, nsenter, ours, entered, crowd };
     const root = makeRoot(`${directory}/container`);
     const disk = diskOf(directory);
-    const network = geteuid() === 0;
+    const privileged = geteuid() === 0;
     // From here on interfaces of containers are none of the machine's.
-    if (network) unshare(CLONE_NEWNET);
+    if (privileged) unshare(CLONE_NEWNET);
     const groups = [
       ...toolGroups(directory, lines),
       ...libraryGroups(directory, compileC(directory, "loop")),
@@ -97,7 +97,7 @@ async function main(args: string[]): Promise<void> {
       memoryRow("unshare, ours", memoryOf(ours), RESIDENT),
       ...await containersMemory({ directory, root, bundled }, RESIDENT),
     ];
-    tables["rates"] = await keptRates({ directory, root, bundled, disk, network });
+    tables["rates"] = await keptRates({ directory, root, bundled, disk, privileged });
     const { deno } = Deno.version;
     const said = { deno, linux: Deno.osRelease(), rounds: Number(rounds), tables };
     if (json) console.log(JSON.stringify(said, null, 2));

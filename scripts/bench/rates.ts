@@ -1,6 +1,6 @@
 /**
- * Whether rates are kept: what a container of ours gets of a disk and of a network
- * when it takes all that it can, beside what it was granted.
+ * Whether rates are kept: what a container of ours gets of a disk, of a network and
+ * of the processors when it takes all that it can, beside what it was granted.
  *
  * @module
  */
@@ -19,42 +19,83 @@ export interface Setting {
   readonly bundled: readonly string[];
   /** The disk of the directory. */
   readonly disk: Disk | undefined;
-  /** Whether there can be interfaces. */
-  readonly network: boolean;
+  /** Whether there can be interfaces, and limits of processors. */
+  readonly privileged: boolean;
 }
 
 /** What is granted, in bytes a second: little, so that a second is soon over. */
 const [OF_DISK, OF_NETWORK] = [8 * 2 ** 20, 50e6 / 8];
+/** What is granted of one processor. */
+const OF_PROCESSOR = 0.5;
+/** In bytes. */
+const MB = 1e6;
 /** How long it is taken, in seconds. */
 const SECONDS = 2;
 const TIMES = 3;
 
+/** A rate, and how what is taken is measured, in the same unit; undefined if it can't be here. */
+interface Rate {
+  readonly name: string;
+  readonly unit: number;
+  readonly granted: number;
+  readonly take: (() => number | Promise<number>) | undefined;
+}
+
 /** The rates, as lines of a table. */
 export async function keptRates(setting: Setting): Promise<Row[]> {
-  const { disk, network } = setting;
-  const rates: [name: string, granted: number, take: false | (() => number | Promise<number>)][] = [
-    ["--io-max wbps", OF_DISK, disk !== undefined && (() => ofDisk(setting, disk, "wbps"))],
-    ["--io-max rbps", OF_DISK, disk !== undefined && (() => ofDisk(setting, disk, "rbps"))],
-    ["--net-rate, out", OF_NETWORK, network && (() => ofNetwork(setting, "out"))],
-    ["--net-rate, in", OF_NETWORK, network && (() => ofNetwork(setting, "in"))],
-  ];
+  const { disk, privileged } = setting;
+  const ofDisks = (["wbps", "rbps"] as const).map((key): Rate => ({
+    name: `--io-max ${key}, MB/s`,
+    unit: MB,
+    granted: OF_DISK,
+    take: disk && (() => ofDisk(setting, disk, key)),
+  }));
+  const ofNetworks = (["out", "in"] as const).map((direction): Rate => ({
+    name: `--net-rate, ${direction}, MB/s`,
+    unit: MB,
+    granted: OF_NETWORK,
+    take: privileged ? () => ofNetwork(setting, direction) : undefined,
+  }));
+  const ofProcessors: Rate = {
+    name: "--cpus",
+    unit: 1,
+    granted: OF_PROCESSOR,
+    take: privileged ? () => ofProcessor(setting) : undefined,
+  };
   const rows: Row[] = [];
-  for (const [rate, granted, take] of rates) {
+  for (const { name, unit, granted, take } of [...ofDisks, ...ofNetworks, ofProcessors]) {
     const taken: number[] = [];
     for (let i = 0; take && i < TIMES; i++) taken.push(await take());
     const kept = take ? median(taken) : undefined;
     const ratio = kept && kept / granted;
     rows.push({
-      rate,
-      "kept MB/s": kept && kept / 1e6,
-      "granted MB/s": granted / 1e6,
+      rate: name,
+      kept: kept && kept / unit,
+      granted: granted / unit,
       ratio,
       // Of a network the headers of packets, some 5 %, are granted, too.
-      ok: ratio && ratio > 0.9 && ratio < 1.02,
+      ok: ratio && ratio > 0.9 && ratio < 1.1,
       missing: take ? undefined : "not here",
     });
   }
   return rows;
+}
+
+/** How many seconds of a processor a loop gets in a second. */
+function ofProcessor({ root, bundled }: Setting): number {
+  const now = (name: string): string => `read ${name} idle </proc/uptime`;
+  const loop = `timeout ${SECONDS} sh -c "while :; do :; done"`;
+  const said = succeed(
+    ...bundled as [string],
+    ...["run", "--rootfs", root, "--cpus", `${OF_PROCESSOR}`, "--"],
+    // times(1p) has what children have used in its second line: user and system time.
+    ...["sh", "-c", `${now("start")}; ${loop}; ${now("end")}; (echo $start $end; times) >&2`],
+  );
+  const [uptimes, , children] = said.trim().split("\n").slice(-3);
+  const [start, end] = uptimes!.split(" ").map(Number);
+  const used = [...children!.matchAll(/(\d+)m([\d.]+)s/g)]
+    .reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0);
+  return used / (end! - start!);
 }
 
 /** The bytes a second that dd(1) reads from a file, or writes to it, past the page cache. */
