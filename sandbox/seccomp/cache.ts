@@ -99,10 +99,10 @@ function makeDirectories(path: string): void {
   }
 }
 
-/** FNV-1a, of every fourth word: a name that is hardly ever that of another source. */
+/** FNV-1a, by words: a name that is hardly ever that of another source. */
 function hash(bytes: Uint8Array<ArrayBuffer>): string {
   const words = new Uint32Array(bytes.buffer, 0, bytes.length >> 2);
   let hash = 0x811c9dc5;
-  for (let i = 0; i < words.length; i += 4) hash = Math.imul(hash ^ words[i]!, 0x01000193);
+  for (const word of words) hash = Math.imul(hash ^ word, 0x01000193);
   return (hash >>> 0).toString(16).padStart(8, "0");
 }

@@ -45,7 +45,7 @@ const MOST_INSTRUCTIONS = 4096;
  */
 export function makeFilter(seccomp: Seccomp, arch: Surroundings["arch"]): Filter {
   const json = JSON.stringify(seccomp);
-  const program = compiledDefault(seccomp, json, arch) ?? compiled(seccomp, json, arch);
+  const program = compiledDefault(json, arch) ?? compiled(seccomp, json, arch);
   const instructions = program.length / INSTRUCTION;
   if (instructions > MOST_INSTRUCTIONS) {
     throw new RangeError(
