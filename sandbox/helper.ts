@@ -30,7 +30,7 @@ export interface Helper {
 
 /** Forks a helper of this name. What `work` writes is done when it runs; then it exits. */
 export function forkHelper(p: Builder, name: string, why: string, work: () => void): Helper {
-  const [input, output] = pipe(p, "to tell the helper when");
+  const ends = pipe(p, "to tell the helper when");
   const helper = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
     why,
     child: name,
@@ -38,19 +38,12 @@ export function forkHelper(p: Builder, name: string, why: string, work: () => vo
   });
 
   p.when("equal", helper, 0, () => {
-    p.call("close", [output], { why: "so that the other's end is seen" });
-    const told = p.label();
-    const byte = p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
-      why: "wait until the namespaces are made",
-    });
-    p.branch("equal", byte, 1, told);
-    p.call("exit_group", [1], { why: "there is nobody left to help" });
-    p.place(told);
+    mustBeTold(p, ends, "wait until the namespaces are made", "there is nobody left to help");
     work();
     p.call("exit_group", [0], { why: "the work is done" });
   });
   const begin = (): void => {
-    p.call("write", [output, "x", 1], { why: "the namespaces are made" });
+    p.call("write", [ends[1], "x", 1], { why: "the namespaces are made" });
   };
   const end: Helper["end"] = (before) => exitUnlessDone(p, helper, before);
   return {
@@ -73,24 +66,51 @@ export interface Gate {
 
 /** Lets a child wait for what its parent, or a helper of that, makes meanwhile. */
 export function gate(p: Builder, what: string): Gate {
-  const [input, output] = pipe(p, "to tell the child when");
+  const ends = pipe(p, "to tell the child when");
   return {
-    await: () => {
-      p.call("close", [output], { why: "so that the other's end is seen" });
-      const told = p.label();
-      const byte = p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
-        why: `until there is ${what}`,
-      });
-      p.branch("equal", byte, 1, told);
-      p.call("exit_group", [1], { why: "who has failed has said why" });
-      p.place(told);
-    },
-    open: () => void p.call("write", [output, "x", 1], { why: `there is ${what}` }),
+    await: () => mustBeTold(p, ends, `until there is ${what}`, "who has failed has said why"),
+    open: () => void p.call("write", [ends[1], "x", 1], { why: `there is ${what}` }),
   };
 }
 
-/** Makes a pipe; the descriptors of its ends, which no program gets. */
-export function pipe(p: Builder, why?: string, flags: number = 0): [input: Cell, output: Cell] {
+/** The descriptors of the ends of a pipe. */
+export type Pipe = readonly [input: Cell, output: Cell];
+
+/** What is read of a pipe: where it goes, and how many bytes it has. */
+interface Word {
+  readonly into: Cell;
+  readonly size: number;
+}
+
+const aByte = (p: Builder): Word => ({ into: p.cell("byte"), size: 1 });
+
+/** Waits at a pipe until a word comes from the other process, or it has closed its end; how much came. */
+export function awaitOther(
+  p: Builder,
+  [input, output]: Pipe,
+  why: string,
+  { into, size }: Word = aByte(p),
+): Cell {
+  p.call("close", [output], { why: "so that the other's end is seen" });
+  return p.call("read", [input, { addressOf: into }, size], { why });
+}
+
+/** Waits as `awaitOther`; a child that is told nothing ends. */
+export function mustBeTold(
+  p: Builder,
+  ends: Pipe,
+  why: string,
+  otherwise: string,
+  word: Word = aByte(p),
+): void {
+  const told = p.label();
+  p.branch("equal", awaitOther(p, ends, why, word), word.size, told);
+  p.call("exit_group", [1], { why: otherwise });
+  p.place(told);
+}
+
+/** Makes a pipe, which no program gets. */
+export function pipe(p: Builder, why?: string, flags: number = 0): Pipe {
   const fds = p.cell("pipe");
   p.call("pipe2", [{ addressOf: fds }, O_CLOEXEC | flags], {
     ...(why !== undefined && { why }),

@@ -414,6 +414,10 @@ test("a mistake in a profile is named", [], () => {
       'syscalls[0].args[0].op must be a comparison, not "EQ"',
     ],
     [
+      { syscalls: [{ ...rule, includes: { caps: ["CAP_SYS-ADMIN"] } }] },
+      'syscalls[0].includes.caps[0] must be a capability, not "CAP_SYS-ADMIN"',
+    ],
+    [
       { syscalls: [{ ...rule, errno: "ENONE" }] },
       'syscalls[0].errno must be an errno, not "ENONE"',
     ],

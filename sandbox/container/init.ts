@@ -14,7 +14,7 @@ import { WNOHANG } from "../../ffi/constants/wait.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import { argument, environment } from "../../ffi/plan/stack.ts";
 import { type Cell, type Operand, STACK } from "../../ffi/plan/step.ts";
-import { pipe } from "../helper.ts";
+import { awaitOther, pipe } from "../helper.ts";
 import { bit, SIGSET } from "../waiter.ts";
 
 /**
@@ -24,12 +24,9 @@ import { bit, SIGSET } from "../waiter.ts";
  */
 export function startInit(p: Builder, start: (work: () => void) => Cell): Cell {
   forgetArguments(p);
-  const [input, output] = pipe(p);
+  const ends = pipe(p);
   const init = start(() => reap(p));
-  p.call("close", [output], { why: "so that the other's end is seen" });
-  p.call("read", [input, { addressOf: p.cell("byte") }, 1], {
-    why: "until process 1 has no descriptor of the machine",
-  });
+  awaitOther(p, ends, "until process 1 has no descriptor of the machine");
   return init;
 }
 

@@ -11,7 +11,7 @@ import { SIGNALS } from "../../ffi/constants/signal.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Operand } from "../../ffi/plan/step.ts";
 import { environment } from "../../ffi/plan/stack.ts";
-import { exitUnlessDone, pipe } from "../helper.ts";
+import { exitUnlessDone, mustBeTold, pipe } from "../helper.ts";
 import type { Published } from "./nat.ts";
 
 /** What pasta is to do. */
@@ -30,7 +30,7 @@ export interface Passing {
 
 /** Forks the process that becomes pasta, outside. */
 export function forkPasta(p: Builder, pasta: Pasta): Passing {
-  const [input, output] = pipe(p, "to tell pasta for whom");
+  const ends = pipe(p, "to tell pasta for whom");
   const program = p.cell("program");
   const child = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
     why: "pass on what is sent, from outside",
@@ -39,18 +39,13 @@ export function forkPasta(p: Builder, pasta: Pasta): Passing {
   });
   p.when("equal", child, 0, () =>
     p.apart(() => {
-      p.call("close", [output], { why: "so that the other's end is seen" });
-      const told = p.label();
-      const size = p.call("read", [input, { addressOf: program }, 8], { why: "for whom" });
-      p.branch("equal", size, 8, told);
-      p.call("exit_group", [1], { why: "there is nobody left" });
-      p.place(told);
+      mustBeTold(p, ends, "for whom", "there is nobody left", { into: program, size: 8 });
       become(p, pasta, program);
     }));
   return {
     run: (pid) => {
       p.set(program, pid);
-      p.call("write", [output, { addressOf: program }, 8], { why: "for whom" });
+      p.call("write", [ends[1], { addressOf: program }, 8], { why: "for whom" });
       exitUnlessDone(p, child);
     },
   };

@@ -34,7 +34,7 @@ import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
-import { forkHelper, type Helper, pipe } from "../helper.ts";
+import { awaitOther, forkHelper, type Helper, pipe } from "../helper.ts";
 import { interfaceIndex, openRtnetlink, type Request, tell } from "./rtnetlink.ts";
 
 const ALL_DESCRIPTORS = 0xffff_ffff;
@@ -169,7 +169,7 @@ export function removeVeths(p: Builder, names: readonly string[]): void {
     message: `cannot remove the interface ${name}`,
   }));
   const socket = openRtnetlink(p, requests[0]!.message);
-  const [input, output] = pipe(p, "to see when it begins");
+  const ends = pipe(p, "to see when it begins");
   const alone = p.label();
   const child = p.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], {
     why: "wait until the kernel has freed the interfaces",
@@ -192,8 +192,7 @@ export function removeVeths(p: Builder, names: readonly string[]): void {
       p.place(end);
       p.call("exit_group", [0]);
     }));
-  p.call("close", [output], { why: "so that the other's end is seen" });
-  p.call("read", [input, { addressOf: p.cell("byte") }, 1], { why: "until it begins" });
+  awaitOther(p, ends, "until it begins");
   // Whichever of the two comes second finds nothing, and does not wait.
   p.call("ppoll", [0, 0, { addressOf: p.cell("struct timespec", 16, [0, HEAD_START]) }, 0, 0], {
     why: "so that it comes first",
