@@ -13,6 +13,9 @@ import {
 import type { Builder } from "../ffi/plan/builder.ts";
 import type { Cell, Note } from "../ffi/plan/step.ts";
 
+/** The last descriptor of close_range(2), when it is about all. */
+export const ALL_DESCRIPTORS = 0xffff_ffff;
+
 /** Opens a file or directory for reading. */
 export function open(p: Builder, path: string, note: Note = {}): Cell {
   return p.call("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], {

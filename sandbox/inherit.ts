@@ -6,6 +6,7 @@
 import { CLOSE_RANGE_CLOEXEC } from "../ffi/constants/close_range.ts";
 import { F_DUPFD_CLOEXEC } from "../ffi/constants/fcntl.ts";
 import type { Builder } from "../ffi/plan/builder.ts";
+import { ALL_DESCRIPTORS } from "./descriptors.ts";
 import { NEEDS } from "./kernel.ts";
 
 /** For each descriptor that the program gets, the one that it is here. */
@@ -26,7 +27,7 @@ export function passDescriptors(p: Builder, descriptors: Descriptors): void {
       message: `cannot pass descriptor ${from} on`,
     }),
   }));
-  p.call("close_range", [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC], {
+  p.call("close_range", [3, ALL_DESCRIPTORS, CLOSE_RANGE_CLOEXEC], {
     why: "the program gets no descriptor by accident",
     message: "cannot mark descriptors close-on-exec",
     needs: NEEDS.closeOnExec,

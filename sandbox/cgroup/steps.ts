@@ -16,6 +16,7 @@ import { WNOHANG } from "../../ffi/constants/wait.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Label, Need, Note, Operand } from "../../ffi/plan/step.ts";
+import { pause } from "../pause.ts";
 import { filterDevices } from "./devices.ts";
 import type { Cgroup, Counter, Group } from "./layout.ts";
 
@@ -173,7 +174,7 @@ function removeAll(p: Builder, directories: readonly string[], made: Cell): void
     fail: reaped,
   });
   p.place(reaped);
-  pause(p);
+  pause(p, PAUSE_NS, { why: "what is killed is not gone at once", accept: [EINTR] });
   p.jump(again);
   p.place(end);
 }
@@ -232,15 +233,6 @@ function killMembers(p: Builder, file: Cell): void {
   const tens = p.control("add", [p.control("shl", [pid, 3]), p.control("shl", [pid, 1])]);
   p.control("add", [tens, p.control("sub", [byte, ZERO])], { result: pid, next: again });
   p.place(end);
-}
-
-function pause(p: Builder): void {
-  // The kernel would write what is left of the time, but not to where it can't.
-  const time = new Uint8Array(new BigUint64Array([0n, BigInt(PAUSE_NS)]).buffer);
-  p.call("ppoll", [0, 0, time, 0, 0], {
-    why: "what is killed is not gone at once",
-    accept: [EINTR],
-  });
 }
 
 /** Says what the kernel has counted, unless that is nothing. Nothing is said if it can't be known. */

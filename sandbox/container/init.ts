@@ -14,6 +14,7 @@ import { WNOHANG } from "../../ffi/constants/wait.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import { argument, environment } from "../../ffi/plan/stack.ts";
 import { type Cell, type Operand, STACK } from "../../ffi/plan/step.ts";
+import { ALL_DESCRIPTORS } from "../descriptors.ts";
 import { awaitOther, pipe } from "../helper.ts";
 import { bit, SIGSET } from "../waiter.ts";
 
@@ -32,7 +33,7 @@ export function startInit(p: Builder, start: (work: () => void) => Cell): Cell {
 
 /** Waits for processes, for ever. All signals are blocked. */
 function reap(p: Builder): void {
-  p.call("close_range", [0, 0xffff_ffff, 0], {
+  p.call("close_range", [0, ALL_DESCRIPTORS, 0], {
     why: "whoever waits for the end of a pipe does not wait for us",
     message: "cannot close descriptors",
   });

@@ -26,12 +26,12 @@ import { SIG_SETMASK, SIGNALS } from "../../ffi/constants/signal.ts";
 import { WNOHANG, WUNTRACED } from "../../ffi/constants/wait.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell, Label, Operand } from "../../ffi/plan/step.ts";
+import { ALL_DESCRIPTORS } from "../descriptors.ts";
 import { exitUnlessDone, pipe } from "../helper.ts";
 import type { Relay } from "./terminal.ts";
 import { endAs, expectChild, killSelf, SIGSET, watchSelf } from "../waiter.ts";
 
 const { SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGSTOP } = SIGNALS;
-const ALL_DESCRIPTORS = 0xffff_ffff;
 const ALL_SIGNALS = (1n << 64n) - 1n;
 
 /** What the supervisor has. */

@@ -34,10 +34,10 @@ import { SIGNALS } from "../../ffi/constants/signal.ts";
 import { encode } from "../../ffi/bytes.ts";
 import type { Builder } from "../../ffi/plan/builder.ts";
 import type { Cell } from "../../ffi/plan/step.ts";
+import { ALL_DESCRIPTORS } from "../descriptors.ts";
 import { awaitOther, forkHelper, type Helper, pipe } from "../helper.ts";
+import { pause } from "../pause.ts";
 import { interfaceIndex, openRtnetlink, type Request, tell } from "./rtnetlink.ts";
-
-const ALL_DESCRIPTORS = 0xffff_ffff;
 
 /** Nanoseconds: what a process that runs needs for its next system call, and some. */
 const HEAD_START = 500_000;
@@ -194,10 +194,7 @@ export function removeVeths(p: Builder, names: readonly string[]): void {
     }));
   awaitOther(p, ends, "until it begins");
   // Whichever of the two comes second finds nothing, and does not wait.
-  p.call("ppoll", [0, 0, { addressOf: p.cell("struct timespec", 16, [0, HEAD_START]) }, 0, 0], {
-    why: "so that it comes first",
-    fail: alone,
-  });
+  pause(p, HEAD_START, { why: "so that it comes first", fail: alone });
   p.place(alone);
   for (const request of requests) tell(p, socket, [request], ENODEV);
 }
