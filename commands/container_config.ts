@@ -37,7 +37,13 @@ import { defaultSeccomp } from "../sandbox/seccomp/default.ts";
 import { parseProfile, resolveProfile, type Seccomp } from "../sandbox/seccomp/profile.ts";
 import { kernelRelease } from "../sandbox/target.ts";
 import { findUser } from "../sandbox/container/users.ts";
-import { type IdRange, parseRange, rangesOf, subordinateIds } from "../sandbox/idranges.ts";
+import {
+  type IdRange,
+  isAmong,
+  parseRange,
+  rangesOf,
+  subordinateIds,
+} from "../sandbox/idranges.ts";
 import { NAMESPACES } from "../sandbox/namespaces.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { NamespaceOption, Wanted } from "./container_options.ts";
@@ -107,7 +113,7 @@ export function configOf(want: Wanted): Config {
   const seccomp = seccompOf(want, capabilities?.bounding ?? []);
   return {
     ociVersion: OCI_VERSION,
-    process: processOf(want, user, maps, copy, capabilities),
+    process: processOf(want, root, user, maps, capabilities),
     root: { path: root, readonly: ownMounts && !copy && !want.writable && layers === undefined },
     ...(want.hostname !== undefined && { hostname: want.hostname }),
     ...(want.domainname !== undefined && { domainname: want.domainname }),
@@ -199,7 +205,7 @@ function mapsOf({ namespaces, mapUsers, mapGroups }: Wanted, user: Whose): Maps 
 }
 
 function hasTtyGroup({ inside, count }: IdRange): boolean {
-  return inside <= 5 && 5 < inside + count;
+  return isAmong(5, inside, count);
 }
 
 function parseMapping(text: string): IdMapping {
@@ -245,12 +251,12 @@ function seccompOf(
 
 function processOf(
   want: Wanted,
+  root: string,
   user: Whose,
   maps: Maps | undefined,
-  copy: boolean,
   capabilities: Capabilities | undefined,
 ): Process {
-  const root = copy ? "/" : realDirectory(want.rootfs!);
+  const copy = want.rootfs === undefined;
   const oneId = maps && maps.groups.length === 1 && maps.groups[0]!.size === 1;
   if (oneId && want.groups.length > 0) {
     throw new ArgumentError("--group-add needs more than one group id: --userns=auto");

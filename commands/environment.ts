@@ -15,9 +15,12 @@ export interface Variables {
   readonly envFiles: readonly string[];
 }
 
+/** What is read once: it stays as it was when this process was started. */
+let own: readonly string[] | undefined;
+
 /** The variables of this process. */
-export function ownVariables(): string[] {
-  return decode(readFile("/proc/self/environ")).split("\0").filter((entry) =>
+export function ownVariables(): readonly string[] {
+  return own ??= decode(readFile("/proc/self/environ")).split("\0").filter((entry) =>
     entry.indexOf("=") > 0
   );
 }
@@ -31,8 +34,8 @@ export function withVariables(
   const set = (entry: string): void => void found.set(entry.slice(0, entry.indexOf("=")), entry);
   const add = (text: string): void => {
     if (text.includes("=")) return set(text);
-    const own = ownVariables().find((entry) => entry.startsWith(`${text}=`));
-    if (own !== undefined) set(own);
+    const ours = ownVariables().find((entry) => entry.startsWith(`${text}=`));
+    if (ours !== undefined) set(ours);
   };
   variables.forEach(set);
   for (const file of envFiles) {

@@ -10,7 +10,7 @@ import { furtherProgram, type Running } from "../sandbox/container/further.ts";
 import type { Process } from "../sandbox/container/oci.ts";
 import { planContainer } from "../sandbox/container/plan.ts";
 import { supportedConfig } from "../sandbox/container/supported.ts";
-import type { IdRange } from "../sandbox/idranges.ts";
+import { type IdRange, idSpan, isAmong } from "../sandbox/idranges.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { Context } from "./cli.ts";
 import { ownVariables, withVariables } from "./environment.ts";
@@ -191,10 +191,8 @@ function idsOf(
 }
 
 function mustKnow(what: string, id: number, ranges: readonly IdRange[]): void {
-  if (ranges.some(({ inside, count }) => inside <= id && id < inside + count)) return;
-  const known = ranges.map(({ inside, count }) =>
-    count === 1 ? `${inside}` : `${inside}-${inside + count - 1}`
-  );
+  if (ranges.some(({ inside, count }) => isAmong(id, inside, count))) return;
+  const known = ranges.map(({ inside, count }) => idSpan(inside, count));
   throw new ArgumentError(
     `--user: there is no ${what} ${id} in the container's user namespace, only ${known.join(", ")}`,
   );

@@ -69,6 +69,16 @@ function subordinate(text: string): number {
   throw new RangeError(`failed to parse subid map: '${text}'`);
 }
 
+/** Whether an id is one of so many from the first on. */
+export function isAmong(id: number, first: number, count: number): boolean {
+  return first <= id && id < first + count;
+}
+
+/** So many ids from the first on, as a person writes them: `5`, or `5-9`. */
+export function idSpan(first: number, count: number): string {
+  return count === 1 ? `${first}` : `${first}-${first + count - 1}`;
+}
+
 /** The ranges of the user namespace in which a process is. */
 export function rangesOf(process: number | "self", file: "uid_map" | "gid_map"): IdRange[] {
   const lines = decode(readFile(`/proc/${process}/${file}`)).trimEnd().split("\n");

@@ -54,7 +54,8 @@ function loginShell(pid: number, uid: number): string[] {
   return entry?.[6] ? [entry[6]] : [];
 }
 
-function isRegular(path: string): boolean {
+/** Whether what is at a path is a regular file. */
+export function isRegular(path: string): boolean {
   return (statx(path).mode & S_IFMT) === S_IFREG;
 }
 

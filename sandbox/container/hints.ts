@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { idSpan } from "../idranges.ts";
 import { isAtLeast } from "../target.ts";
 import { knownOwners } from "./layers.ts";
 import type { Machine } from "./machine.ts";
@@ -47,8 +48,5 @@ function fixedDirectories(
 }
 
 function list(mappings: readonly IdMapping[]): string {
-  return mappings.map(({ hostID, size }) =>
-    size === 1 ? `${hostID}` : `${hostID}-${hostID + size - 1}`
-  )
-    .join(", ");
+  return mappings.map(({ hostID, size }) => idSpan(hostID, size)).join(", ");
 }

@@ -12,6 +12,7 @@
  */
 import { EINVAL } from "../../ffi/constants/errno.ts";
 import type { Need } from "../../ffi/plan/step.ts";
+import { isAmong } from "../idranges.ts";
 import type { FilesystemOption } from "../mount_api.ts";
 import { isWithin, type MountEntry } from "./mount_table.ts";
 import type { IdMapping, Linux } from "./oci.ts";
@@ -55,7 +56,7 @@ export function knownOwners(
 }
 
 function isMapped(mappings: readonly IdMapping[], id: number): boolean {
-  return mappings.some(({ hostID, size }) => hostID <= id && id < hostID + size);
+  return mappings.some(({ hostID, size }) => isAmong(id, hostID, size));
 }
 
 /** What has to be in the skeleton: directories, files to mount on, and links with their text. */

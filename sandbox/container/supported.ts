@@ -7,6 +7,7 @@
 import { encode } from "../../ffi/bytes.ts";
 import { CAPABILITIES } from "../../ffi/constants/capability.ts";
 import { RLIMITS } from "../../ffi/constants/resource.ts";
+import { isAmong } from "../idranges.ts";
 import { parseLandlock } from "../landlock.ts";
 import { parseAddress, parsePrefix } from "../network/address.ts";
 import { parsePublished } from "../network/nat.ts";
@@ -395,9 +396,7 @@ const config: Check = object({
 
 /** An id must be one of those that are known inside. */
 function known(field: string, id: number, maps: string, mappings: readonly IdMapping[]): void {
-  const isKnown = mappings.some(({ containerID, size }) =>
-    containerID <= id && id < containerID + size
-  );
+  const isKnown = mappings.some(({ containerID, size }) => isAmong(id, containerID, size));
   if (!isKnown) fail(field, `is ${id}, which ${maps} do not have`);
 }
 

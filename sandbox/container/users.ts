@@ -12,16 +12,14 @@ import {
   O_RDONLY,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
-  S_IFMT,
-  S_IFREG,
 } from "../../ffi/constants/fcntl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { open } from "../../ffi/fcntl.ts";
 import { readFile } from "../../ffi/file.ts";
-import { statx } from "../../ffi/stat.ts";
 import { syscall } from "../../ffi/syscall.ts";
 import { close } from "../../ffi/unistd.ts";
 import { structure } from "../mount_api.ts";
+import { isRegular } from "../target.ts";
 
 /** A user of a root. */
 export interface RootUser {
@@ -87,8 +85,4 @@ function readInRoot(root: string, path: string): string | undefined {
   } finally {
     close(directory);
   }
-}
-
-function isRegular(path: string): boolean {
-  return (statx(path).mode & S_IFMT) === S_IFREG;
 }
