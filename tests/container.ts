@@ -5,7 +5,7 @@
  * @module
  */
 import { assertEquals, dirname, fromFileUrl, join } from "../scripts/std.ts";
-import { find, PATH, TIMEOUT, until } from "./processes.ts";
+import { find, PATH, processWith, type State, state, TIMEOUT, until } from "./processes.ts";
 
 const PROJECT = dirname(dirname(fromFileUrl(import.meta.url)));
 const AS_ROOT = Deno.uid() === 0;
@@ -207,6 +207,24 @@ export function talk(child: Deno.ChildProcess, directory?: Disposable): Started 
       directory?.[Symbol.dispose]();
     },
   };
+}
+
+/** Stops a job of a shell on a terminal, goes on with it, interrupts it; the shell exits with 7. */
+export async function controlJobs(it: Started, prompt: string): Promise<void> {
+  const mark = `${900 + Math.random()}`;
+  const job = (): State => state(processWith(`sleep\0${mark}\0`) ?? 0);
+  await it.says(prompt);
+  await it.types(`sleep ${mark}\n`);
+  await until("the job runs", () => job() === "sleeping");
+  await it.types("\x1a");
+  await it.says("Stopped");
+  assertEquals(job(), "stopped");
+  await it.types("fg\n");
+  await until("the job runs again", () => job() === "sleeping");
+  await it.types("\x03");
+  await until("the job has ended", () => job() === "gone");
+  await it.types("exit 7\n");
+  assertEquals((await it.child.status).code, 7);
 }
 
 /** A command on a terminal, made by script(1). */

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, dirname, fromFileUrl, join } from ".
 import { limitsTest } from "./cgroups.ts";
 import {
   type Account,
+  controlJobs,
   denspaceRun,
   makeRoot,
   onTerminal,
@@ -13,7 +14,7 @@ import {
   talk,
   test,
 } from "./container.ts";
-import { exists, processWith, type State, state, until } from "./processes.ts";
+import { exists, processWith, until } from "./processes.ts";
 
 const MAIN = Deno.env.get("DENSPACE_UNDER_TEST") ??
   join(dirname(dirname(fromFileUrl(import.meta.url))), "commands/main.ts");
@@ -258,20 +259,7 @@ test("a shell on a terminal of its own has job control", async (account) => {
   await inContainer(account, [], async (pid) => {
     const shell = command(pid, "-t", "-e", "PS1=inside: ", "sh");
     await using it = talk(spawn(onTerminal(shell), { as: account }));
-    const mark = `${900 + Math.random()}`;
-    const job = (): State => state(processWith(`sleep\0${mark}\0`) ?? 0);
-    await it.says("inside: ");
-    await it.types(`sleep ${mark}\n`);
-    await until("the job runs", () => job() === "sleeping");
-    await it.types("\x1a");
-    await it.says("Stopped");
-    assertEquals(job(), "stopped");
-    await it.types("fg\n");
-    await until("the job runs again", () => job() === "sleeping");
-    await it.types("\x03");
-    await until("the job has ended", () => job() === "gone");
-    await it.types("exit 7\n");
-    assertEquals((await it.child.status).code, 7);
+    await controlJobs(it, "inside: ");
   });
 });
 

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "../scripts/std.ts";
 import {
   type Account,
+  controlJobs,
   denspaceRun,
   makeRoot,
   onTerminal,
@@ -12,7 +13,7 @@ import {
   talk,
   test,
 } from "./container.ts";
-import { children, processWith, type State, state, until } from "./processes.ts";
+import { children, processWith, state, until } from "./processes.ts";
 
 function start(account: Account, options: readonly string[], script: string): Started {
   const directory = scratch();
@@ -192,20 +193,7 @@ test("a terminal of its own is as large as ours, also later", async (account) =>
 test("a shell on a terminal of its own has job control", async (account) => {
   for (const options of [["-t"], ["-t", "--init"]]) {
     await using it = startOnTerminal(account, "", options, "export PS1=inside:; exec sh");
-    const mark = `${900 + Math.random()}`;
-    const job = (): State => state(processWith(`sleep\0${mark}\0`) ?? 0);
-    await it.says("inside:");
-    await it.types(`sleep ${mark}\n`);
-    await until("the job runs", () => job() === "sleeping");
-    await it.types("\x1a");
-    await it.says("Stopped");
-    assertEquals(job(), "stopped");
-    await it.types("fg\n");
-    await until("the job runs again", () => job() === "sleeping");
-    await it.types("\x03");
-    await until("the job has ended", () => job() === "gone");
-    await it.types("exit 7\n");
-    assertEquals((await it.child.status).code, 7);
+    await controlJobs(it, "inside:");
   }
 });
 

@@ -82,28 +82,34 @@ export async function keptRates(setting: Setting): Promise<Row[]> {
 }
 
 /** How many seconds of a processor a loop gets in a second. */
-function ofProcessor({ root, bundled }: Setting): number {
-  const now = (name: string): string => `read ${name} idle </proc/uptime`;
+function ofProcessor(setting: Setting): number {
   const loop = `timeout ${SECONDS} sh -c "while :; do :; done"`;
-  const said = succeed(
-    ...bundled as [string],
-    ...["run", "--rootfs", root, "--cpus", `${OF_PROCESSOR}`, "--"],
-    // times(1p) has what children have used in its second line: user and system time.
-    ...["sh", "-c", `${now("start")}; ${loop}; ${now("end")}; (echo $start $end; times) >&2`],
-  );
-  const [uptimes, , children] = said.trim().split("\n").slice(-3);
-  const [start, end] = uptimes!.split(" ").map(Number);
-  const used = [...children!.matchAll(/(\d+)m([\d.]+)s/g)]
+  const { seconds, said } = timed(setting, ["--cpus", `${OF_PROCESSOR}`], `${loop}; times >&2`);
+  // times(1p) has what children have used in its second line: user and system time.
+  const used = [...said.at(-1)!.matchAll(/(\d+)m([\d.]+)s/g)]
     .reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0);
-  return used / (end! - start!);
+  return used / seconds;
+}
+
+/** Runs commands of a shell in a container: how long they take there, and what they say. */
+function timed(
+  { root, bundled }: Setting,
+  options: readonly string[],
+  commands: string,
+): { seconds: number; said: string[] } {
+  const now = (name: string): string => `read ${name} idle </proc/uptime`;
+  const lines = succeed(
+    ...bundled as [string],
+    ...["run", "--rootfs", root, ...options, "--"],
+    ...["sh", "-c", `${now("start")}; ${commands}; ${now("end")}; echo $start $end >&2`],
+  ).trim().split("\n");
+  const [start, end] = lines.at(-1)!.split(" ").map(Number);
+  return { seconds: end! - start!, said: lines.slice(0, -1) };
 }
 
 /** The bytes a second that dd(1) reads from a file, or writes to it, past the page cache. */
-function ofDisk(
-  { directory, root, bundled }: Setting,
-  { path }: Disk,
-  key: "rbps" | "wbps",
-): number {
+function ofDisk(setting: Setting, { path }: Disk, key: "rbps" | "wbps"): number {
+  const { directory } = setting;
   const [size, block] = [SECONDS * OF_DISK, 2 ** 20];
   const file = `${directory}/rate`;
   const dd = (input: string, output: string): string =>
@@ -114,16 +120,10 @@ function ofDisk(
   const program = key === "rbps"
     ? `${dd("/data/rate", "/dev/null")} iflag=direct`
     : `${dd("/dev/zero", "/data/rate")} oflag=direct`;
-  const now = (name: string): string => `read ${name} idle </proc/uptime`;
-  const said = succeed(
-    ...bundled as [string],
-    ...["run", "--rootfs", root, "-v", `${directory}:/data`],
-    ...["--io-max", `${path}:${key}=${OF_DISK}`, "--"],
-    ...["sh", "-c", `${now("start")}; ${program}; ${now("end")}; echo $start $end >&2`],
-  );
+  const limited = ["-v", `${directory}:/data`, "--io-max", `${path}:${key}=${OF_DISK}`];
+  const { seconds } = timed(setting, limited, program);
   Deno.removeSync(file);
-  const [start, end] = said.trim().split("\n").at(-1)!.split(" ").map(Number);
-  return size / (end! - start!);
+  return size / seconds;
 }
 
 /** The bytes a second that come out of a container by its interface, or get into it. */
